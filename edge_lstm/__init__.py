@@ -1,0 +1,1 @@
+"""Compact LSTMs from sensor recordings to small devices."""
