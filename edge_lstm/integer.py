@@ -1,0 +1,235 @@
+"""The integer model: what a device computes, with no floating point between input and output codes.
+
+Two families of integers exist, because the two families of runtimes demand it:
+
+- ``native``: per-row scales, one requantisation a gate (``edge_lstm.arithmetic.native``). Scheme ``w8a16`` has
+  int8 weights and int16 activations in one accumulator a row, ``w8a8`` has int8 activations and two accumulators.
+- ``tflite``: the integers of a fused int8 UNIDIRECTIONAL_SEQUENCE_LSTM. tflite-runtime and LiteRT compute one
+  arithmetic on them, ``tflite``; TensorFlow Lite Micro computes another, ``tflm``.
+
+Shapes: F = features, H = units, N = columns of a block, R = rows, O = outputs. Integers are exact everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.errors import ModelError
+from edge_lstm.model import Float32, Float64, Interface, frozen
+
+Int8 = NDArray[np.int8]
+Int16 = NDArray[np.int16]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+Arithmetic = Literal["native", "tflite", "tflm"]
+Scheme = Literal["w8a16", "w8a8"]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """Physical sample → input codes, in float32, the same on every host and device.
+
+    ``code = clamp(floor((x - offset) * gain + 1/2) + zero, low, high)``, each operation rounded to float32.
+
+    Args:
+        offset: (C,) float32, physical unit.
+        gain: (C,) float32, codes per physical unit.
+        zero: zero point.
+        low, high: (C,) int32 limits of the code.
+    """
+
+    offset: Float32
+    gain: Float32
+    zero: int
+    low: Int32
+    high: Int32
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("offset", np.float32), ("gain", np.float32), ("low", np.int32), ("high", np.int32)):
+            object.__setattr__(self, name, frozen(getattr(self, name), dtype))
+
+    def encode(self, physical: Any) -> Int32:
+        """(..., C) physical samples → (..., C) codes. NaN is the caller's to refuse."""
+        scaled = (np.asarray(physical, np.float32) - self.offset) * self.gain
+        code = np.floor(scaled + np.float32(0.5))
+        # Clamp in float first: a huge sample must not wrap when it becomes an integer.
+        code = np.clip(code, np.float32(-(2.0**24)), np.float32(2.0**24)).astype(np.int32) + np.int32(self.zero)
+        return np.asarray(np.clip(code, self.low, self.high), np.int32)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Output codes → network output: ``y = (code - zero) * scale``, in float64."""
+
+    scale: float
+    zero: int = 0
+
+    def decode(self, codes: Any) -> Float64:
+        """(..., O) codes → (..., O) logits or scaled targets."""
+        return (np.asarray(codes, np.float64) - self.zero) * self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """A block of rows of the native arithmetic: ``(multiplier * (weights @ v + bias)) >> shift``.
+
+    The rounding half is in the bias, so the shift is a plain arithmetic one.
+
+    Args:
+        weights: (R, N) int8 in -127..127.
+        bias: (R,) int32.
+        multiplier: (R,) int32 in 128..255.
+        shift: (R,) int32 in 9..26.
+    """
+
+    weights: Int8
+    bias: Int32
+    multiplier: Int32
+    shift: Int32
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("weights", np.int8), ("bias", np.int32), ("multiplier", np.int32), ("shift", np.int32)):
+            object.__setattr__(self, name, frozen(getattr(self, name), dtype))
+        rows = self.weights.shape[0]
+        if any(a.shape != (rows,) for a in (self.bias, self.multiplier, self.shift)):
+            raise ModelError("an affine block needs one bias, multiplier and shift a row")
+
+
+@dataclass(frozen=True, eq=False)
+class NativeLstm:
+    """One LSTM layer of the native arithmetic. Rows run gate by gate: i, f, g, o, H rows each.
+
+    Args:
+        blocks: w8a16: one block (4H, F + H) over the codes of x and h side by side.
+            w8a8: two blocks, (4H, F) over x and (4H, H) over h.
+        features: F.
+        hidden_bits: the hidden state is Q0.hidden_bits: 1.0 is ``2**hidden_bits``. 8..12 for w8a16, 7 for w8a8.
+    """
+
+    blocks: tuple[Affine, ...]
+    features: int
+    hidden_bits: int
+
+    def __post_init__(self) -> None:
+        widths = [block.weights.shape[1] for block in self.blocks]
+        expected = [self.features + self.units] if len(widths) == 1 else [self.features, self.units]
+        if widths != expected or any(block.weights.shape[0] != 4 * self.units for block in self.blocks):
+            raise ModelError(f"native LSTM blocks are {widths} columns wide; expected {expected}")
+
+    @property
+    def units(self) -> int:
+        return int(self.blocks[0].weights.shape[0]) // 4
+
+    @property
+    def scheme(self) -> Scheme:
+        return "w8a16" if len(self.blocks) == 1 else "w8a8"
+
+
+@dataclass(frozen=True)
+class Quant:
+    """Affine quantisation of a whole tensor: ``real = scale * (code - zero)``; scale is a float32 value."""
+
+    scale: float
+    zero: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", float(np.float32(self.scale)))
+
+
+@dataclass(frozen=True, eq=False)
+class TfliteLstm:
+    """The integers of a fused int8 LSTM op (facts of the op: TFLite ``unidirectional_sequence_lstm``).
+
+    Args:
+        kernel: (4, H, F) int8, symmetric, one scale a gate.
+        recurrent: (4, H, H) int8.
+        bias: (4, H) int32, scale ``input.scale * kernel_scale``.
+        kernel_scale, recurrent_scale: (4,) float32.
+        input: quantisation of the layer's input.
+        hidden: quantisation of the hidden state, which is the output.
+        cell_exponent: the int16 cell state has scale ``2**cell_exponent``, -15..-9.
+    """
+
+    kernel: Int8
+    recurrent: Int8
+    bias: Int32
+    kernel_scale: Float32
+    recurrent_scale: Float32
+    input: Quant
+    hidden: Quant
+    cell_exponent: int
+
+    def __post_init__(self) -> None:
+        for name, dtype in (
+            ("kernel", np.int8),
+            ("recurrent", np.int8),
+            ("bias", np.int32),
+            ("kernel_scale", np.float32),
+            ("recurrent_scale", np.float32),
+        ):
+            object.__setattr__(self, name, frozen(getattr(self, name), dtype))
+
+    @property
+    def features(self) -> int:
+        return int(self.kernel.shape[2])
+
+    @property
+    def units(self) -> int:
+        return int(self.kernel.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class TfliteDense:
+    """The integers of an int8 FULLY_CONNECTED op.
+
+    Args:
+        weights: (O, H) int8, one scale.
+        bias: (O,) int32, scale ``input.scale * weight_scale``.
+    """
+
+    weights: Int8
+    bias: Int32
+    weight_scale: float
+    input: Quant
+    output: Quant
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.int8))
+        object.__setattr__(self, "bias", frozen(self.bias, np.int32))
+        object.__setattr__(self, "weight_scale", float(np.float32(self.weight_scale)))
+
+
+@dataclass(frozen=True, eq=False)
+class NativeModel:
+    """An integer model of the native arithmetic. ``head`` gives int16 output codes, saturated."""
+
+    layers: tuple[NativeLstm, ...]
+    head: Affine
+    encoding: Encoding
+    decoding: Decoding
+    interface: Interface
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.layers[0].scheme
+
+
+@dataclass(frozen=True, eq=False)
+class TfliteModel:
+    """An integer model of the fused TFLite op; ``head`` gives int8 output codes."""
+
+    layers: tuple[TfliteLstm, ...]
+    head: TfliteDense
+    encoding: Encoding
+    decoding: Decoding
+    interface: Interface
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+IntegerModel = NativeModel | TfliteModel

@@ -1,0 +1,290 @@
+"""The trained model in floating point: weights, what goes in, what comes out.
+
+A model is a stack of LSTM layers and one dense head, applied one sample at a time. Shapes use
+F = features of a layer's input, H = units, O = outputs, C = channels of the sensor.
+
+Everything here is immutable data, checked once on construction; nothing downstream checks it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.errors import ModelError
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+GATES = ("i", "f", "g", "o")
+"""Order of the four gates in every array of this project: input, forget, candidate, output.
+
+It is the order of Keras (which calls the third ``c``) and of TFLite."""
+
+TaskKind = Literal["classify", "tag", "forecast", "regress", "anomaly"]
+
+
+def frozen(array: Any, dtype: Any) -> Any:
+    """A read-only copy, so that a frozen dataclass is frozen all the way down.
+
+    Raises:
+        ModelError: if an integer would change its value: arrays are stored, never rounded or wrapped.
+    """
+    copy = np.array(array).astype(dtype, order="C")
+    if copy.dtype.kind in "iu" and not np.array_equal(copy, array):
+        raise ModelError(f"a value of {np.asarray(array).dtype} does not fit {copy.dtype}")
+    copy.setflags(write=False)
+    return copy
+
+
+@dataclass(frozen=True, eq=False)
+class LstmWeights:
+    """One LSTM layer.
+
+    Args:
+        kernel: (4, H, F) weights of the layer's input, gate by gate in the order of ``GATES``.
+        recurrent: (4, H, H) weights of the hidden state.
+        bias: (4, H).
+
+    Raises:
+        ModelError: if the shapes disagree or a value is not finite.
+    """
+
+    kernel: Float32
+    recurrent: Float32
+    bias: Float32
+
+    def __post_init__(self) -> None:
+        for name in ("kernel", "recurrent", "bias"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float32))
+        if self.kernel.ndim != 3 or self.kernel.shape[0] != 4 or 0 in self.kernel.shape:
+            raise ModelError(f"LSTM kernel has shape {self.kernel.shape}; expected (4, units, features)")
+        units = self.kernel.shape[1]
+        if self.recurrent.shape != (4, units, units):
+            raise ModelError(f"LSTM recurrent weights have shape {self.recurrent.shape}; expected {(4, units, units)}")
+        if self.bias.shape != (4, units):
+            raise ModelError(f"LSTM bias has shape {self.bias.shape}; expected {(4, units)}")
+        _refuse_non_finite("LSTM layer", self.kernel, self.recurrent, self.bias)
+
+    @property
+    def features(self) -> int:
+        return int(self.kernel.shape[2])
+
+    @property
+    def units(self) -> int:
+        return int(self.kernel.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class DenseWeights:
+    """The head: ``y = weights @ h + bias``.
+
+    Args:
+        weights: (O, H).
+        bias: (O,).
+    """
+
+    weights: Float32
+    bias: Float32
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "bias"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float32))
+        if self.weights.ndim != 2 or 0 in self.weights.shape:
+            raise ModelError(f"head weights have shape {self.weights.shape}; expected (outputs, units)")
+        if self.bias.shape != self.weights.shape[:1]:
+            raise ModelError(f"head bias has shape {self.bias.shape}; expected {self.weights.shape[:1]}")
+        _refuse_non_finite("head", self.weights, self.bias)
+
+    @property
+    def outputs(self) -> int:
+        return int(self.weights.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Per-channel affine scaling: ``scaled = (physical - offset) / scale``.
+
+    Args:
+        offset: (C,) in the channel's physical unit.
+        scale: (C,) in the channel's physical unit, positive.
+        kind: how it was fitted: ``standard``, ``min-max``, ``robust`` or ``none``.
+    """
+
+    offset: Float64
+    scale: Float64
+    kind: str = "standard"
+
+    def __post_init__(self) -> None:
+        for name in ("offset", "scale"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
+        if self.offset.ndim != 1 or self.offset.shape != self.scale.shape:
+            raise ModelError(
+                f"scaling has offset {self.offset.shape} and scale {self.scale.shape}; expected (channels,)"
+            )
+        _refuse_non_finite("scaling", self.offset, self.scale)
+        if not (self.scale > 0).all():
+            raise ModelError("scaling has a scale that is not positive; a constant channel takes scale 1")
+
+    @classmethod
+    def identity(cls, channels: int) -> Scaling:
+        return cls(np.zeros(channels), np.ones(channels), "none")
+
+    def apply(self, physical: Any) -> Float64:
+        """(..., C) physical units → (..., C) scaled."""
+        return np.asarray((np.asarray(physical, np.float64) - self.offset) / self.scale)
+
+    def undo(self, scaled: Any) -> Float64:
+        """(..., C) scaled → (..., C) physical units."""
+        return np.asarray(np.asarray(scaled, np.float64) * self.scale + self.offset)
+
+
+@dataclass(frozen=True)
+class AnomalyRule:
+    """When a forecast residual is an anomaly.
+
+    The score of a step is the exponentially weighted mean of the scaled one-step residual
+    ``mean_c |y - x|``: ``score += smoothing * (residual - score)``. A step is an anomaly when its
+    score exceeds ``threshold``, which was learned as a quantile of scores on normal recordings.
+    """
+
+    smoothing: float
+    threshold: float
+    quantile: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smoothing <= 1:
+            raise ModelError(f"anomaly smoothing is {self.smoothing}; expected a number in (0, 1]")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the outputs mean, and when a stream speaks.
+
+    Args:
+        kind: ``classify`` (one label a recording or a window), ``tag`` (a label a step), ``forecast``
+            (the target channels ``horizon`` steps ahead), ``regress`` (numbers a step or a recording),
+            ``anomaly`` (one-step forecast residual against a threshold).
+        outputs: names of the outputs: labels for ``classify`` and ``tag``, target names otherwise.
+        window: steps of a window. The state is zeroed at the start of every window and a prediction is
+            made at its end. None carries the state for ever and predicts at every step.
+        horizon: steps ahead, for ``forecast`` and ``anomaly`` (1).
+        target_channels: (O,) input channel of each output, for ``forecast`` and ``anomaly``.
+        anomaly: the rule of an ``anomaly`` model.
+    """
+
+    kind: TaskKind
+    outputs: tuple[str, ...]
+    window: int | None = None
+    horizon: int = 0
+    target_channels: tuple[int, ...] = ()
+    anomaly: AnomalyRule | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outputs", tuple(self.outputs))
+        object.__setattr__(self, "target_channels", tuple(int(c) for c in self.target_channels))
+        if self.kind not in get_args(TaskKind):
+            raise ModelError(f"task {self.kind!r} is not known; choose one of {', '.join(get_args(TaskKind))}")
+        if not self.outputs or len(set(self.outputs)) != len(self.outputs):
+            raise ModelError("a task needs outputs with distinct names")
+        if self.window is not None and self.window < 1:
+            raise ModelError(f"task window is {self.window} steps; expected at least 1")
+        if self.predicts_ahead and (self.horizon < 1 or len(self.target_channels) != len(self.outputs)):
+            raise ModelError(f"a {self.kind} task needs a horizon of at least 1 and one target channel an output")
+
+    @property
+    def predicts_labels(self) -> bool:
+        return self.kind in ("classify", "tag")
+
+    @property
+    def predicts_ahead(self) -> bool:
+        return self.kind in ("forecast", "anomaly")
+
+
+@dataclass(frozen=True, eq=False)
+class Interface:
+    """What surrounds the network: the sensor on one side, the meaning of the outputs on the other.
+
+    It travels unchanged from training into every integer model and bundle.
+
+    Args:
+        channels: (C,) names of the input channels.
+        scaling: physical input → network input.
+        task: meaning of the outputs.
+        target_scaling: physical target → network output; identity for labels.
+        rate_hz: sample rate of the recordings, if known.
+        front_end: parameters of an audio front end whose frames are the input, or None.
+        provenance: where the model came from: data fingerprint, seed, training settings. JSON values.
+    """
+
+    channels: tuple[str, ...]
+    scaling: Scaling
+    task: Task
+    target_scaling: Scaling
+    rate_hz: float | None = None
+    front_end: dict[str, Any] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if len(self.channels) != len(self.scaling.offset):
+            raise ModelError(f"{len(self.channels)} channels are named but {len(self.scaling.offset)} are scaled")
+        if len(self.task.outputs) != len(self.target_scaling.offset):
+            raise ModelError(
+                f"{len(self.task.outputs)} outputs are named but {len(self.target_scaling.offset)} are scaled"
+            )
+        bad = [c for c in self.task.target_channels if not 0 <= c < len(self.channels)]
+        if bad:
+            raise ModelError(f"target channel {bad[0]} does not exist; there are {len(self.channels)} channels")
+
+
+@dataclass(frozen=True, eq=False)
+class FloatModel:
+    """A trained network: LSTM layers, a dense head and its interface.
+
+    Raises:
+        ModelError: if the layers, the head and the interface do not fit together.
+    """
+
+    layers: tuple[LstmWeights, ...]
+    head: DenseWeights
+    interface: Interface
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not self.layers:
+            raise ModelError("a model needs at least one LSTM layer")
+        widths = [len(self.interface.channels), *(layer.units for layer in self.layers)]
+        for index, (layer, width) in enumerate(zip(self.layers, widths, strict=False)):
+            if layer.features != width:
+                raise ModelError(f"layer {index} takes {layer.features} features but is given {width}")
+        if self.head.weights.shape[1] != widths[-1]:
+            raise ModelError(f"the head takes {self.head.weights.shape[1]} units but is given {widths[-1]}")
+        if self.head.outputs != len(self.interface.task.outputs):
+            raise ModelError(
+                f"the head has {self.head.outputs} outputs but the task names {len(self.interface.task.outputs)}"
+            )
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        arrays = [a for layer in self.layers for a in (layer.kernel, layer.recurrent, layer.bias)]
+        return sum(a.size for a in arrays) + self.head.weights.size + self.head.bias.size
+
+    def with_interface(self, **changes: Any) -> FloatModel:
+        """The same network with some fields of its interface replaced."""
+        return replace(self, interface=replace(self.interface, **changes))
+
+
+def _refuse_non_finite(what: str, *arrays: NDArray[np.floating[Any]]) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ModelError(f"{what} holds a value that is not finite")
+
+
+def shapes(model: FloatModel) -> Sequence[tuple[int, int]]:
+    """(features, units) of each LSTM layer."""
+    return [(layer.features, layer.units) for layer in model.layers]

@@ -1,0 +1,234 @@
+"""Models as ``.safetensors`` files: arrays as they are, everything else as one JSON text in the header. No pickle.
+
+The same model gives the same bytes: one metadata key (safetensors does not order several), JSON with sorted keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
+
+from edge_lstm.errors import EdgeLstmError, ModelError
+from edge_lstm.files import write_atomically
+from edge_lstm.integer import (
+    Affine,
+    Decoding,
+    Encoding,
+    NativeLstm,
+    NativeModel,
+    Quant,
+    TfliteDense,
+    TfliteLstm,
+    TfliteModel,
+)
+from edge_lstm.model import AnomalyRule, DenseWeights, FloatModel, Interface, LstmWeights, Scaling, Task
+
+Model = FloatModel | NativeModel | TfliteModel
+Arrays = dict[str, NDArray[Any]]
+Header = dict[str, Any]
+
+SCHEMA = 1
+_KEY = "edge-lstm"
+
+
+def encode_model(model: Model) -> bytes:
+    """The bytes of a model file."""
+    kind = next(name for name, (cls, _, _) in _KINDS.items() if isinstance(model, cls))
+    arrays, header = _KINDS[kind][1](model)
+    header |= {"kind": kind, "schema": SCHEMA, "interface": interface_to_json(model.interface)}
+    return save(arrays, {_KEY: json.dumps(header, sort_keys=True)})
+
+
+def decode_model(data: bytes, where: str = "model") -> Model:
+    """The model in the bytes of a model file.
+
+    Raises:
+        ModelError: if the bytes are not a model file of this schema, or the model in it does not fit together.
+    """
+    try:
+        arrays = load(data)
+        header_length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
+    except (SafetensorError, ValueError) as error:
+        raise ModelError(f"{where}: not a .safetensors file ({error}); export or train it again") from error
+    if _KEY not in metadata:
+        raise ModelError(f"{where}: a .safetensors file, but not one of edge-lstm; train or import a model first")
+    header = json.loads(metadata[_KEY])
+    if header.get("schema") != SCHEMA:
+        raise ModelError(f"{where}: model schema {header.get('schema')}, this version reads {SCHEMA}; train it again")
+    try:
+        decode = _KINDS[header["kind"]][2]
+        return decode(arrays, header, interface_from_json(header["interface"]))
+    except (KeyError, TypeError, ValueError, EdgeLstmError) as error:
+        raise ModelError(f"{where}: the model in it is incomplete or changed ({error}); write it again") from error
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model file, whole or not at all."""
+    write_atomically(Path(path), encode_model(model))
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Raises:
+        ModelError: if there is no such file or it is not a model file.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); train a model first, or give --model") from error
+    return decode_model(data, str(path))
+
+
+def is_model_file(path: str | Path) -> bool:
+    """Whether a file is a .safetensors file of this project, by its header alone."""
+    try:
+        with safe_open(str(path), "numpy") as file:
+            return _KEY in (file.metadata() or {})
+    except (OSError, SafetensorError):
+        return False
+
+
+def interface_to_json(interface: Interface) -> Header:
+    """The interface as JSON values."""
+    return {
+        "channels": list(interface.channels),
+        "scaling": _scaling_to_json(interface.scaling),
+        "target_scaling": _scaling_to_json(interface.target_scaling),
+        "task": asdict(interface.task),
+        "rate_hz": interface.rate_hz,
+        "front_end": interface.front_end,
+        "provenance": interface.provenance,
+    }
+
+
+def interface_from_json(values: Header) -> Interface:
+    """The inverse of ``interface_to_json``."""
+    task = dict(values["task"])
+    if task["anomaly"] is not None:
+        task["anomaly"] = AnomalyRule(**task["anomaly"])
+    return Interface(
+        channels=tuple(values["channels"]),
+        scaling=_scaling_from_json(values["scaling"]),
+        target_scaling=_scaling_from_json(values["target_scaling"]),
+        task=Task(**task),
+        rate_hz=values["rate_hz"],
+        front_end=values["front_end"],
+        provenance=values["provenance"],
+    )
+
+
+def _scaling_to_json(scaling: Scaling) -> Header:
+    return {"offset": scaling.offset.tolist(), "scale": scaling.scale.tolist(), "kind": scaling.kind}
+
+
+def _scaling_from_json(values: Header) -> Scaling:
+    return Scaling(np.array(values["offset"]), np.array(values["scale"]), values["kind"])
+
+
+def _float_arrays(model: FloatModel) -> tuple[Arrays, Header]:
+    arrays: Arrays = {"head.weights": model.head.weights, "head.bias": model.head.bias}
+    for k, layer in enumerate(model.layers):
+        arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in ("kernel", "recurrent", "bias")}
+    return arrays, {"layers": len(model.layers)}
+
+
+def _float_model(arrays: Arrays, header: Header, interface: Interface) -> FloatModel:
+    layers = tuple(
+        LstmWeights(*(arrays[f"layers.{k}.{name}"] for name in ("kernel", "recurrent", "bias")))
+        for k in range(header["layers"])
+    )
+    return FloatModel(layers, DenseWeights(arrays["head.weights"], arrays["head.bias"]), interface)
+
+
+_AFFINE = ("weights", "bias", "multiplier", "shift")
+_ENCODING = ("offset", "gain", "low", "high")
+
+
+def _codec_arrays(model: NativeModel | TfliteModel) -> tuple[Arrays, Header]:
+    arrays: Arrays = {f"encoding.{name}": getattr(model.encoding, name) for name in _ENCODING}
+    header = {"encoding_zero": model.encoding.zero, "decoding": asdict(model.decoding), "report": model.report}
+    return arrays, header
+
+
+def _codec(arrays: Arrays, header: Header) -> tuple[Encoding, Decoding]:
+    offset, gain, low, high = (arrays[f"encoding.{name}"] for name in _ENCODING)
+    return Encoding(offset, gain, header["encoding_zero"], low, high), Decoding(**header["decoding"])
+
+
+def _native_arrays(model: NativeModel) -> tuple[Arrays, Header]:
+    arrays, header = _codec_arrays(model)
+    blocks = {f"layers.{k}.{b}": block for k, layer in enumerate(model.layers) for b, block in enumerate(layer.blocks)}
+    for prefix, block in {**blocks, "head": model.head}.items():
+        arrays |= {f"{prefix}.{name}": getattr(block, name) for name in _AFFINE}
+    layers = [{"blocks": len(x.blocks), "features": x.features, "hidden_bits": x.hidden_bits} for x in model.layers]
+    return arrays, header | {"arithmetic": "native", "layers": layers}
+
+
+def _native_model(arrays: Arrays, header: Header, interface: Interface) -> NativeModel:
+    def affine(prefix: str) -> Affine:
+        return Affine(*(arrays[f"{prefix}.{name}"] for name in _AFFINE))
+
+    layers = tuple(
+        NativeLstm(
+            tuple(affine(f"layers.{k}.{b}") for b in range(layer["blocks"])), layer["features"], layer["hidden_bits"]
+        )
+        for k, layer in enumerate(header["layers"])
+    )
+    return NativeModel(layers, affine("head"), *_codec(arrays, header), interface, header["report"])
+
+
+_FUSED = ("kernel", "recurrent", "bias", "kernel_scale", "recurrent_scale")
+
+
+def _tflite_arrays(model: TfliteModel) -> tuple[Arrays, Header]:
+    arrays, header = _codec_arrays(model)
+    arrays |= {"head.weights": model.head.weights, "head.bias": model.head.bias}
+    for k, layer in enumerate(model.layers):
+        arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in _FUSED}
+    layers = [
+        {"input": asdict(x.input), "hidden": asdict(x.hidden), "cell_exponent": x.cell_exponent} for x in model.layers
+    ]
+    head = {
+        "weight_scale": model.head.weight_scale,
+        "input": asdict(model.head.input),
+        "output": asdict(model.head.output),
+    }
+    return arrays, header | {"arithmetic": "tflite", "layers": layers, "head": head}
+
+
+def _tflite_model(arrays: Arrays, header: Header, interface: Interface) -> TfliteModel:
+    layers = tuple(
+        TfliteLstm(
+            **{name: arrays[f"layers.{k}.{name}"] for name in _FUSED},
+            input=Quant(**layer["input"]),
+            hidden=Quant(**layer["hidden"]),
+            cell_exponent=layer["cell_exponent"],
+        )
+        for k, layer in enumerate(header["layers"])
+    )
+    values = header["head"]
+    head = TfliteDense(
+        arrays["head.weights"],
+        arrays["head.bias"],
+        values["weight_scale"],
+        Quant(**values["input"]),
+        Quant(**values["output"]),
+    )
+    return TfliteModel(layers, head, *_codec(arrays, header), interface, header["report"])
+
+
+_KINDS: dict[str, tuple[type, Callable[[Any], tuple[Arrays, Header]], Callable[[Arrays, Header, Interface], Model]]] = {
+    "float": (FloatModel, _float_arrays, _float_model),
+    "native": (NativeModel, _native_arrays, _native_model),
+    "tflite": (TfliteModel, _tflite_arrays, _tflite_model),
+}
