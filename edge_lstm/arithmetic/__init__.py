@@ -1,0 +1,1 @@
+"""The integer rules, each written once."""
