@@ -1,0 +1,175 @@
+"""Replay whole recordings through the float model, with the state a device would carry, and watch every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.errors import CalibrationError
+from edge_lstm.model import GATES, Float64, FloatModel
+from edge_lstm.reference import network, replay
+from edge_lstm_calibration.histogram import Histogram
+from edge_lstm_calibration.observers import Observer, Range, observer
+
+Array = NDArray[Any]
+Key = tuple[int, str]
+
+ENOUGH_STEPS = 1000
+_QUIET = 0.25
+
+
+class Moments:
+    """Mean and covariance of vectors that arrive in batches (B, N)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum: Any = 0.0
+        self._outer: Any = 0.0
+
+    def add(self, vectors: Array) -> None:
+        self.count += len(vectors)
+        self._sum = self._sum + vectors.sum(axis=0)
+        self._outer = self._outer + vectors.T @ vectors
+
+    @property
+    def mean(self) -> Float64:
+        return np.asarray(self._sum / self.count)
+
+    @property
+    def covariance(self) -> Float64:
+        return np.asarray(self._outer / self.count - np.outer(self.mean, self.mean))
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What the recordings made of the float model's tensors, in the network's (scaled) units.
+
+    Args:
+        histograms: by (layer, tensor): x (per channel at layer 0), {i,f,g,o}_pre, c, h; (layers, "y") for the head.
+        moments: by layer, of the vectors [x | h of the step before]; the head's are those of h.
+        observe: the observer that turns histograms into ranges.
+        observer: its name.
+        recordings: (T, C) physical, those that were replayed.
+        warnings: what a user must know about this data, one line each.
+    """
+
+    histograms: dict[Key, Histogram]
+    moments: dict[int, Moments]
+    observe: Observer
+    observer: str
+    recordings: tuple[Array, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        return sum(len(r) for r in self.recordings)
+
+    def range(self, layer: int, tensor: str, channel: int = 0) -> Range:
+        """(low, high) the observer chose."""
+        return self.observe(self.histograms[layer, tensor], channel)
+
+    def joint_range(self, layer: int, tensor: str) -> Range:
+        """(low, high) over all channels of a tensor."""
+        histogram = self.histograms[layer, tensor]
+        ranges = [self.observe(histogram, k) for k in range(histogram.channels)]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+    def extremes(self, layer: int, tensor: str) -> Range:
+        """(low, high) ever seen, whatever the observer."""
+        histogram = self.histograms[layer, tensor]
+        return float(histogram.low.min()), float(histogram.high.max())
+
+    def largest(self, layer: int, tensor: str) -> Float64:
+        """(channels,) largest magnitude ever seen, whatever the observer."""
+        histogram = self.histograms[layer, tensor]
+        return np.maximum(np.abs(histogram.low), np.abs(histogram.high))
+
+
+def calibrate(
+    model: FloatModel, recordings: Sequence[Array], observer_name: str = "percentile", percentile: float = 99.99
+) -> Calibration:
+    """Replay recordings (T, C), physical units, under the model's own stream rule.
+
+    Raises:
+        CalibrationError: if there is nothing to replay, a channel count is wrong, or a value is not finite.
+    """
+    observe = observer(observer_name, percentile)
+    checked = tuple(_checked(np.asarray(r), k, model) for k, r in enumerate(recordings))
+    if not sum(len(r) for r in checked):
+        raise CalibrationError("there is no calibration data: 0 steps; give at least one recording")
+    histograms: dict[Key, Histogram] = {}
+    moments: dict[int, Moments] = {}
+    held: dict[int, Array] = {}
+    layers = len(model.layers)
+
+    def tap(layer: int, name: str, value: Array) -> None:
+        key = (layer, name)
+        if name in _WATCHED:
+            if key not in histograms:
+                histograms[key] = Histogram(value.shape[1] if key == (0, "x") else 1)
+            histograms[key].add(value)
+        if name == "x":
+            held[layer] = value
+        elif name == "h_before":
+            moments.setdefault(layer, Moments()).add(np.concatenate([held[layer], value], axis=1))
+        elif name == "h" and layer == layers - 1:
+            moments.setdefault(layers, Moments()).add(value)
+
+    scaling = model.interface.scaling
+    replay(network(model), [scaling.apply(r) for r in checked], model.interface.task.window, tap)
+    warnings = (*_data_warnings(model, checked), *_range_warnings(histograms, layers))
+    return Calibration(histograms, moments, observe, observer_name, checked, warnings)
+
+
+_WATCHED = {"x", "c", "h", "y", *(f"{gate}_pre" for gate in GATES)}
+
+
+def _checked(series: Array, index: int, model: FloatModel) -> Array:
+    channels = model.interface.channels
+    if series.ndim != 2 or series.shape[1] != len(channels):
+        raise CalibrationError(
+            f"calibration recording {index} has shape {series.shape}; expected (steps, {len(channels)})"
+        )
+    bad = np.argwhere(~np.isfinite(series))
+    if len(bad):
+        step, channel = bad[0]
+        raise CalibrationError(
+            f"calibration recording {index}, step {step}, channel {channels[channel]!r} is "
+            f"{series[step, channel]}; remove it or state a rule for missing values"
+        )
+    return series
+
+
+def _data_warnings(model: FloatModel, recordings: Sequence[Array]) -> list[str]:
+    steps = sum(len(r) for r in recordings)
+    warnings = []
+    if steps < ENOUGH_STEPS:
+        warnings.append(
+            f"only {steps} calibration steps, {ENOUGH_STEPS} are wanted: ranges may be too narrow for the device"
+        )
+    interface = model.interface
+    scaled = interface.scaling.apply(np.concatenate(recordings))
+    for name, values in zip(interface.channels, scaled.T, strict=True):
+        spread = float(values.std())
+        if spread == 0.0:
+            warnings.append(f"channel {name!r} is constant at {values[0]:.6g} (scaled) in the calibration data")
+        elif interface.scaling.kind == "standard" and spread < _QUIET:
+            warnings.append(
+                f"channel {name!r} moves {spread:.2g} of what it did in training: its range was never reached"
+            )
+    return warnings
+
+
+def _range_warnings(histograms: dict[Key, Histogram], layers: int) -> list[str]:
+    warnings = []
+    for layer in range(layers):
+        largest = float(np.abs([histograms[layer, "c"].low, histograms[layer, "c"].high]).max())
+        if largest > 100.0:
+            warnings.append(
+                f"layer {layer}: the cell state reaches {largest:.0f}; beyond 128 it saturates on the device"
+            )
+    return warnings
