@@ -29,9 +29,10 @@ from edge_lstm.integer import (
     TfliteLstm,
     TfliteModel,
 )
+from edge_lstm.integer_step import StepModel, from_arrays, to_arrays
 from edge_lstm.model import AnomalyRule, DenseWeights, FloatModel, Interface, LstmWeights, Scaling, Task
 
-Model = FloatModel | NativeModel | TfliteModel
+Model = FloatModel | NativeModel | TfliteModel | StepModel
 Arrays = dict[str, NDArray[Any]]
 Header = dict[str, Any]
 
@@ -227,8 +228,18 @@ def _tflite_model(arrays: Arrays, header: Header, interface: Interface) -> Tflit
     return TfliteModel(layers, head, *_codec(arrays, header), interface, header["report"])
 
 
+def _step_arrays(model: StepModel) -> tuple[Arrays, Header]:
+    arrays, header = to_arrays(model)
+    return arrays, header | {"report": model.report}
+
+
+def _step_model(arrays: Arrays, header: Header, interface: Interface) -> StepModel:
+    return from_arrays(arrays, header, interface, header["report"])
+
+
 _KINDS: dict[str, tuple[type, Callable[[Any], tuple[Arrays, Header]], Callable[[Arrays, Header, Interface], Model]]] = {
     "float": (FloatModel, _float_arrays, _float_model),
     "native": (NativeModel, _native_arrays, _native_model),
     "tflite": (TfliteModel, _tflite_arrays, _tflite_model),
+    "step": (StepModel, _step_arrays, _step_model),
 }

@@ -10,9 +10,10 @@ import numpy as np
 
 from edge_lstm.arithmetic.fused import CELL_EXPONENTS
 from edge_lstm.errors import QuantisationError
-from edge_lstm.integer import Decoding, Encoding, Quant, TfliteDense, TfliteLstm, TfliteModel
+from edge_lstm.integer import Decoding, Quant, TfliteDense, TfliteLstm, TfliteModel
 from edge_lstm.model import Float64, FloatModel
-from edge_lstm_calibration.calibrate import Calibration, Moments
+from edge_lstm_calibration.calibrate import Calibration
+from edge_lstm_calibration.input_codes import Folded, InputCodes
 from edge_lstm_calibration.observers import Range
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
 
@@ -26,23 +27,20 @@ def quantise_tflite(model: FloatModel, calibration: Calibration, rounding: str =
         QuantisationError: if the cell state leaves the range the runtimes can compute.
     """
     compensate = compensates(rounding)
+    codes = InputCodes.of(model, calibration)
+    # Any scale will do, for the kernel takes what it misreads; this one leaves most of the kernel as it is.
+    source = Quant(float(np.median(codes.step)), 0)
+    reading = codes.reading(source)
     layers = []
-    source = asymmetric(calibration.joint_range(0, "x"))
-    for index in range(len(model.layers)):
-        layers.append(_layer(model, calibration, index, source, compensate))
-        source = layers[-1].hidden
+    for index, layer in enumerate(model.layers):
+        folded = Folded.of(layer, calibration, index, *reading)
+        hidden = asymmetric(calibration.range(index, "h"))
+        exponent = cell_exponent(float(calibration.largest(index, "c")[0]), f"layer {index}")
+        layers.append(_layer(folded, source, hidden, exponent, compensate))
+        source, reading = hidden, (np.ones(layer.units), np.zeros(layer.units))
     head = _head(model, calibration, source, compensate)
-    scaling = model.interface.scaling
-    channels = len(scaling.offset)
-    encoding = Encoding(
-        scaling.offset.astype(np.float32),
-        (1.0 / (scaling.scale * layers[0].input.scale)).astype(np.float32),
-        layers[0].input.zero,
-        np.full(channels, -128, np.int32),
-        np.full(channels, 127, np.int32),
-    )
     decoding = Decoding(head.output.scale, head.output.zero)
-    return TfliteModel(tuple(layers), head, encoding, decoding, model.interface)
+    return TfliteModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
 
 
 def asymmetric(span: Range) -> Quant:
@@ -69,34 +67,27 @@ def cell_exponent(largest: float, where: str) -> int:
     return exponent
 
 
-def _layer(model: FloatModel, calibration: Calibration, index: int, source: Quant, compensate: bool) -> TfliteLstm:
-    layer = model.layers[index]
-    hidden = asymmetric(calibration.range(index, "h"))
-    kernel_scale = np.array([symmetric_scale(w) for w in layer.kernel])
-    recurrent_scale = np.array([symmetric_scale(w) for w in layer.recurrent])
-    weights = np.concatenate([layer.kernel, layer.recurrent], axis=2).astype(np.float64)
-    steps = np.concatenate(
-        [
-            np.broadcast_to(kernel_scale[:, None, None], layer.kernel.shape),
-            np.broadcast_to(recurrent_scale[:, None, None], layer.recurrent.shape),
-        ],
-        axis=2,
-    ).astype(np.float64)
-    flat, flat_steps = weights.reshape(4 * layer.units, -1), steps.reshape(4 * layer.units, -1)
-    moments = calibration.moments[index] if compensate else None
-    codes, correction = _round(flat, flat_steps, moments)
-    codes = codes.reshape(weights.shape)
-    bias_scale = (kernel_scale * np.float32(source.scale)).astype(np.float32).astype(np.float64)
-    bias = np.rint((layer.bias + correction.reshape(4, -1)) / bias_scale[:, None])
+def _layer(folded: Folded, source: Quant, hidden: Quant, exponent: int, compensate: bool) -> TfliteLstm:
+    _, units, columns = folded.weights.shape
+    features = columns - units
+    kernel_scale = np.array([symmetric_scale(w) for w in folded.weights[:, :, :features]])
+    recurrent_scale = np.array([symmetric_scale(w) for w in folded.weights[:, :, features:]])
+    steps = np.repeat(np.stack([kernel_scale, recurrent_scale], axis=1), [features, units], axis=1).astype(np.float64)
+    rows = folded.weights.reshape(4 * units, columns)
+    row_steps = np.repeat(steps, units, axis=0)
+    codes, correction = _round(rows, row_steps, (folded.mean, folded.covariance) if compensate else None)
+    weights = codes.reshape(folded.weights.shape).astype(np.int8)
+    bias_scale = (kernel_scale * np.float32(source.scale)).astype(np.float64)
+    bias = np.rint((folded.bias + correction.reshape(4, units)) / bias_scale[:, None])
     return TfliteLstm(
-        codes[:, :, : layer.features].astype(np.int8),
-        codes[:, :, layer.features :].astype(np.int8),
+        weights[:, :, :features],
+        weights[:, :, features:],
         bias.astype(np.int32),
         kernel_scale,
         recurrent_scale,
         source,
         hidden,
-        cell_exponent(float(calibration.largest(index, "c")[0]), f"layer {index}"),
+        exponent,
     )
 
 
@@ -104,17 +95,18 @@ def _head(model: FloatModel, calibration: Calibration, source: Quant, compensate
     layer = len(model.layers)
     weights = model.head.weights.astype(np.float64)
     scale = symmetric_scale(weights)
-    moments = calibration.moments[layer] if compensate else None
-    codes, correction = _round(weights, np.full(weights.shape, float(scale)), moments)
+    moments = calibration.moments[layer]
+    statistics = (moments.mean, moments.covariance) if compensate else None
+    codes, correction = _round(weights, np.full(weights.shape, float(scale)), statistics)
     bias = np.rint((model.head.bias + correction) / float(np.float32(scale * np.float32(source.scale))))
-    return TfliteDense(
-        codes.astype(np.int8), bias.astype(np.int32), float(scale), source, asymmetric(calibration.range(layer, "y"))
-    )
+    output = asymmetric(calibration.extremes(layer, "y"))
+    return TfliteDense(codes.astype(np.int8), bias.astype(np.int32), float(scale), source, output)
 
 
-def _round(weights: Float64, steps: Float64, moments: Moments | None) -> tuple[Float64, Float64]:
-    """Weight codes, and what their error adds to the bias on average."""
-    if moments is None:
+def _round(weights: Float64, steps: Float64, statistics: tuple[Float64, Float64] | None) -> tuple[Float64, Float64]:
+    """Weight codes, and what their error takes from the bias on average; ``statistics`` are mean and covariance."""
+    if statistics is None:
         return round_to_nearest(weights, steps), np.zeros(len(weights))
-    codes = round_with_compensation(weights, steps, moments.covariance)
-    return codes, (weights - codes * steps) @ moments.mean
+    mean, covariance = statistics
+    codes = round_with_compensation(weights, steps, covariance)
+    return codes, (weights - codes * steps) @ mean

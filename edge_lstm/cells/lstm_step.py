@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import tflite_ops as ops
+from edge_lstm.arithmetic.gemmlowp32 import ALL_INT8
 from edge_lstm.cells.lstm import CellTap
+from edge_lstm.integer import Quant
 from edge_lstm.integer_step import SIGMOID_OUTPUT, TANH_OUTPUT, StepLstm
 from edge_lstm.model import GATES
 
 Array = NDArray[Any]
 
+_SIGMOID, _TANH = (ops.sigmoid_table, SIGMOID_OUTPUT), (ops.tanh_table, TANH_OUTPUT)
+_SQUASH = (_SIGMOID, _SIGMOID, _TANH, _SIGMOID)  # in the order of GATES
+
 
 class StepCell:
-    """On (B, F) int8 codes; h and c are int8 codes too, and start at their zero points."""
+    """On (B, F) int8 codes; h and c are int8 codes too, and start at their zero points.
 
-    def __init__(self, layer: StepLstm) -> None:
-        self.units, self._layer = layer.units, layer
-        self._squash = {
-            gate: (ops.tanh_table if gate == "g" else ops.sigmoid_table)(
-                block.output, TANH_OUTPUT if gate == "g" else SIGMOID_OUTPUT
-            )
-            for gate, block in zip(GATES, layer.gates, strict=True)
-        }
-        self._squash_cell = ops.tanh_table(layer.cell, TANH_OUTPUT)
+    An operator of two int8 codes has 65,536 cases, so products and sums are tabulated once and looked up ever after.
+    """
+
+    def __init__(self, layer: StepLstm, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
+        self.units, self._hidden_zero, self._cell_zero = layer.units, layer.hidden.zero, layer.cell.zero
+        self._rows = [ops.FullyConnected(block, arithmetic) for block in layer.gates]
+        self._squash = [
+            table(block.output, output, arithmetic) for block, (table, output) in zip(layer.gates, _SQUASH, strict=True)
+        ]
+        self._squash_cell = ops.tanh_table(layer.cell, TANH_OUTPUT, arithmetic)
+        self._keep = _tabulated(ops.mul, SIGMOID_OUTPUT, layer.cell, layer.kept)
+        self._admit = _tabulated(ops.mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.added)
+        self._sum = _tabulated(ops.add, layer.kept, layer.added, layer.cell)
+        self._expose = _tabulated(ops.mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.hidden)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         shape = (batch, self.units)
-        return np.full(shape, self._layer.hidden.zero, np.int64), np.full(shape, self._layer.cell.zero, np.int64)
+        return np.full(shape, self._hidden_zero, np.int64), np.full(shape, self._cell_zero, np.int64)
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
-        layer = self._layer
         joint = np.concatenate([x, h], axis=1)
-        pre = {g: ops.fully_connected(joint, block) for g, block in zip(GATES, layer.gates, strict=True)}
-        gate = {g: self._squash[g][z + 128] for g, z in pre.items()}
-        kept = ops.mul(gate["f"], SIGMOID_OUTPUT, c, layer.cell, layer.kept)
-        added = ops.mul(gate["i"], SIGMOID_OUTPUT, gate["g"], TANH_OUTPUT, layer.added)
-        c_new = ops.add(kept, layer.kept, added, layer.added, layer.cell)
-        squashed = self._squash_cell[c_new + 128]
-        h_new = ops.mul(gate["o"], SIGMOID_OUTPUT, squashed, TANH_OUTPUT, layer.hidden)
+        pre = [rows(joint) for rows in self._rows]
+        i, f, g, o = (table[z + 128] for table, z in zip(self._squash, pre, strict=True))
+        kept = self._keep[f + 128, c + 128]
+        added = self._admit[i + 128, g + 128]
+        c_new = self._sum[kept + 128, added + 128]
+        h_new = self._expose[o + 128, self._squash_cell[c_new + 128] + 128]
         if tap is not None:
-            seen = {"x": x, "h_before": h, **{f"{g}_pre": z for g, z in pre.items()}, **gate, "c": c_new, "h": h_new}
-            for name, value in seen.items():
+            names = ("x", "h_before", *(f"{gate}_pre" for gate in GATES), *GATES, "c", "h")
+            for name, value in zip(names, (x, h, *pre, i, f, g, o, c_new, h_new), strict=True):
                 tap(name, value)
         return h_new, c_new
+
+
+def _tabulated(operator: Callable[..., Array], a: Quant, b: Quant, target: Quant) -> Array:
+    """(256, 256) results of an operator for every pair of codes; indices are the codes plus 128."""
+    return operator(ALL_INT8[:, None], a, ALL_INT8[None, :], b, target)

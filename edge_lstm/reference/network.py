@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fused import RULES, FusedRules
+from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.lstm import AffineRows, CellTap, FloatLstm, FusedLstm, NativeLstmCell
+from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.errors import ModelError
 from edge_lstm.integer import Affine, Arithmetic, NativeModel, TfliteDense, TfliteModel
+from edge_lstm.integer_step import StepModel
 from edge_lstm.model import DenseWeights, FloatModel
 
 Array = NDArray[Any]
@@ -54,11 +57,12 @@ class Network:
         return tuple(new_state), y
 
 
-def network(model: FloatModel | NativeModel | TfliteModel, arithmetic: Arithmetic | None = None) -> Network:
+def network(model: FloatModel | NativeModel | TfliteModel | StepModel, arithmetic: Arithmetic | None = None) -> Network:
     """The reference network of a model.
 
     Args:
-        arithmetic: for a ``TfliteModel``, ``tflite`` (default) or ``tflm``; other models have one arithmetic only.
+        arithmetic: for a ``TfliteModel`` or a ``StepModel``, ``tflite`` (default) or ``tflm``; other models have one
+            arithmetic only.
 
     Raises:
         ModelError: if the model's integers cannot be computed under ``arithmetic``.
@@ -70,6 +74,9 @@ def network(model: FloatModel | NativeModel | TfliteModel, arithmetic: Arithmeti
         _require(arithmetic, (None, "native"), "a native model")
         return Network([NativeLstmCell(layer) for layer in model.layers], _native_head(model.head))
     _require(arithmetic, (None, "tflite", "tflm"), "a tflite model")
+    if isinstance(model, StepModel):
+        kind: TfliteArithmetic = "tflm" if arithmetic == "tflm" else "tflite"
+        return Network([StepCell(layer, kind) for layer in model.layers], FullyConnected(model.head, kind))
     rules = RULES[arithmetic or "tflite"]
     cells: list[Cell] = [FusedLstm(layer, rules) for layer in model.layers]
     return Network(cells, _dense_head(model.head, rules))

@@ -1,0 +1,26 @@
+"""Back end ``litert``: Google's successor of TFLite's interpreter, for every current Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_lstm.errors import MissingDependencyError
+from edge_lstm.runtimes.explicit_state import ExplicitState
+from edge_lstm.runtimes.lite_interpreter import StateInside, load
+
+NAME = "litert"
+
+
+def litert(model: bytes | Path) -> StateInside | ExplicitState:
+    """A stream over a ``.tflite`` file or its bytes.
+
+    Raises:
+        MissingDependencyError: if it is not installed.
+        BundleError: if the file does not load.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError as error:
+        raise MissingDependencyError("the back end litert is not installed: pip install 'edge-lstm[tflite]'") from error
+    # By default XNNPACK takes the dense head and rounds it in float32; the plain kernels round as tflite-runtime does.
+    return load(NAME, Interpreter, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, model)

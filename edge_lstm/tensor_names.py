@@ -1,0 +1,17 @@
+"""Names of the tensors that carry state in our TFLite files.
+
+TFLite has no field that says which variable is which; exporter and runtimes agree by name, and the names are what a
+user sees in Netron.
+"""
+
+from __future__ import annotations
+
+
+def hidden_state(layer: int) -> str:
+    """Hidden state of a layer; in an explicit-state file, the input."""
+    return f"layer{layer}/h"
+
+
+def cell_state(layer: int) -> str:
+    """Cell state of a layer; in an explicit-state file, the input."""
+    return f"layer{layer}/c"

@@ -1,0 +1,1 @@
+"""Artefacts for devices: TFLite, C, ONNX and the bundle around them."""

@@ -1,0 +1,58 @@
+"""The two operators with many operands, laid out as the TFLite kernels read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_lstm_export.tflite.graph import ABSENT, Graph, schema
+
+# Peepholes (3 tensors), projection (2) and layer normalisation (4): this project's cell has none of them.
+_NO_PEEPHOLES = [ABSENT] * 3
+_NO_PROJECTION = [ABSENT] * 2
+_NO_LAYER_NORM = [ABSENT] * 4
+# Version 2 of these operators is the one that brought int8.
+_FIRST_INT8 = 2
+
+
+def lstm(
+    graph: Graph,
+    x: int,
+    kernel: Sequence[int],
+    recurrent: Sequence[int],
+    bias: Sequence[int],
+    state: Sequence[int],
+    output: int,
+    intermediates: Sequence[int] = (),
+) -> None:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM over its 24 operands; gates run i, f, g, o, ``state`` is (h, c)."""
+    options = schema().UnidirectionalSequenceLSTMOptionsT()
+    options.fusedActivationFunction = schema().ActivationFunctionType.TANH
+    operands = [x, *kernel, *recurrent, *_NO_PEEPHOLES, *bias, *_NO_PROJECTION, *state, *_NO_LAYER_NORM]
+    graph.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [output], 1, options, intermediates)
+
+
+def fully_connected(graph: Graph, x: int, weights: int, bias: int, output: int, version: int = 4) -> None:
+    """FULLY_CONNECTED: (1, N) or (1, 1, N) in, (1, R) out."""
+    graph.operator("FULLY_CONNECTED", [x, weights, bias], [output], version, schema().FullyConnectedOptionsT())
+
+
+def concatenation(graph: Graph, a: int, b: int, output: int) -> None:
+    """CONCATENATION of (1, N) and (1, M) along the last axis; all three tensors share one quantisation."""
+    options = schema().ConcatenationOptionsT()
+    options.axis = 1
+    graph.operator("CONCATENATION", [a, b], [output], _FIRST_INT8, options)
+
+
+def squash(graph: Graph, kind: str, x: int, output: int) -> None:
+    """LOGISTIC or TANH, value by value."""
+    graph.operator(kind, [x], [output], _FIRST_INT8)
+
+
+def mul(graph: Graph, a: int, b: int, output: int) -> None:
+    """MUL of two tensors of one shape."""
+    graph.operator("MUL", [a, b], [output], _FIRST_INT8, schema().MulOptionsT())
+
+
+def add(graph: Graph, a: int, b: int, output: int) -> None:
+    """ADD of two tensors of one shape."""
+    graph.operator("ADD", [a, b], [output], _FIRST_INT8, schema().AddOptionsT())
