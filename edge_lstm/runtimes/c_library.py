@@ -1,0 +1,206 @@
+"""The exported C on this computer, as a shared library. numpy and the standard library are all it needs."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import BundleError, InputError
+from edge_lstm.integer import Arithmetic
+from edge_lstm.model import GATES
+from edge_lstm.runtimes.base import Array, State, fitting
+
+VERSION = 1
+"""Of the interface in ``kernels/el_host.c``."""
+
+_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "widest", "state_bytes", "taps")
+TAPPED = (*(f"{gate}_pre" for gate in GATES), *GATES)
+"""Order of a layer's taps."""
+
+
+class CLibrary:
+    """One stream through the shared library of a model.
+
+    Args:
+        path: the library, made by ``compile_shared`` from ``host_sources``.
+
+    ``arithmetic`` is ``native``; or, for a float model, ``float``, whose "codes" are scaled samples in float32.
+
+    Raises:
+        BundleError: if it cannot be loaded here, or is not such a library.
+    """
+
+    name = "c"
+
+    def __init__(self, path: str | Path) -> None:
+        library = _load(Path(path))
+        floating = bool(library.shape["floating"])
+        self.arithmetic: Arithmetic = "float" if floating else "native"
+        self.channels, self.outputs = library.shape["channels"], library.shape["outputs"]
+        self.has_taps = bool(library.shape["taps"])
+        self._path, self._units, self._widest = path, library.units, library.shape["widest"]
+        self._code = np.dtype(np.float32 if floating else np.int16)
+        self._cell = np.dtype(np.float32 if floating else np.int32)
+        # Bound once: a step then makes no ctypes object and no array but the one it returns.
+        self._memory = np.zeros(library.shape["state_bytes"], np.uint8)
+        self._x, self._y = np.zeros(self.channels, self._code), np.zeros(self.outputs, self._code)
+        self._state_at, self._x_at, self._y_at = (_address(a) for a in (self._memory, self._x, self._y))
+        self._calls = library.calls
+        self._step = library.calls.el_host_step
+        self._h, self._c, self._taps = self._views()
+
+    def reset(self) -> None:
+        self._calls.el_host_reset(self._state_at)
+
+    def step(self, codes: Any) -> Array:
+        """(C,) → (O,)."""
+        self._take(np.asarray(codes))
+        self._step(self._state_at, self._x_at, self._y_at)
+        return self._y.copy()
+
+    def _take(self, codes: Array) -> None:
+        # As ``fitting``, several times faster on the few numbers of one sample.
+        if codes.shape == self._x.shape:
+            self._x[:] = codes
+            if codes.dtype == self._code or self._code.kind == "f" or (self._x == codes).all():
+                return
+        self._x[:] = fitting(codes, self._code, self.channels, "a step of the C library")
+
+    def run(self, codes: Any) -> Array:
+        """(T, C) → (T, O), in one call of a loop in C."""
+        x = self._rows(codes, self._code, self.channels)
+        y = np.empty((len(x), self.outputs), self._code)
+        self._calls.el_host_run(self._state_at, _address(x), len(x), _address(y))
+        return y
+
+    def encode(self, physical: Any) -> Array:
+        """(T, C) float32 physical samples → (T, C) codes, by the device's own encoder."""
+        samples = self._rows(physical, np.dtype(np.float32), self.channels)
+        codes = np.empty(samples.shape, self._code)
+        self._calls.el_host_encode(_address(samples), _address(codes), len(samples))
+        return codes
+
+    def decode(self, codes: Any) -> Array:
+        """(T, O) codes → (T, O) float32 logits, or targets in physical units, by the device's own decoder."""
+        y = self._rows(codes, self._code, self.outputs)
+        values = np.empty(y.shape, np.float32)
+        self._calls.el_host_decode(_address(y), _address(values), len(y))
+        return values
+
+    def get_state(self) -> State:
+        return tuple((h.copy(), c.copy()) for h, c in zip(self._h, self._c, strict=True))
+
+    def set_state(self, state: State) -> None:
+        if len(state) != len(self._h):
+            raise InputError(f"the state has {len(state)} layers; {self._path} has {len(self._h)}")
+        fitted = [
+            (fitting(h, self._code, len(old_h), "a hidden state"), fitting(c, self._cell, len(old_c), "a cell state"))
+            for (h, c), old_h, old_c in zip(state, self._h, self._c, strict=True)
+        ]
+        for (h, c), old_h, old_c in zip(fitted, self._h, self._c, strict=True):
+            old_h[:], old_c[:] = h, c
+
+    def trace(self, codes: Any) -> dict[tuple[int, str], Array]:
+        """Run (T, C) and keep every tensor, by (layer, name), steps along the first axis.
+
+        Names are those of ``edge_lstm.reference.trace``, so that the first difference names its step, layer and gate.
+
+        Raises:
+            InputError: if the library was not compiled with ``EL_TAP``.
+        """
+        if not self.has_taps:
+            raise InputError(f"{self._path}: has no taps; compile it with compile_shared(sources, ['EL_TAP'])")
+        kept: dict[tuple[int, str], list[Array]] = {}
+        for x in self._rows(codes, self._code, self.channels):
+            for key, value in self._traced_step(x).items():
+                kept.setdefault(key, []).append(value)
+        return {key: np.array(values) for key, values in kept.items()}
+
+    def _traced_step(self, x: Array) -> dict[tuple[int, str], Array]:
+        before = self.get_state()
+        y = self.step(x)
+        seen: dict[tuple[int, str], Array] = {}
+        for layer, ((h, c), (h_before, _)) in enumerate(zip(self.get_state(), before, strict=True)):
+            gates = dict(zip(TAPPED, self._taps[layer].copy(), strict=True))
+            seen |= {(layer, name): a for name, a in {"x": x, "h_before": h_before, **gates, "c": c, "h": h}.items()}
+            x = h
+        seen[len(before), "y"] = y
+        return seen
+
+    def _views(self) -> tuple[list[Array], list[Array], list[Array]]:
+        """Hidden and cell state and taps of each layer, in the memory of the state; see ``model.h``."""
+        total = sum(self._units)
+        cell_bytes, code_bytes = total * self._cell.itemsize, self._code.itemsize
+        cell = self._memory[:cell_bytes].view(self._cell)
+        codes = self._memory[cell_bytes : len(self._memory) // code_bytes * code_bytes].view(self._code)
+        taps = codes[total + self._widest :] if self.has_taps else np.zeros(8 * total, self._code)
+        ends = np.cumsum(self._units)
+        spans = [slice(end - units, end) for end, units in zip(ends, self._units, strict=True)]
+        tapped = [taps[8 * s.start : 8 * s.stop].reshape(8, -1) for s in spans]
+        return [codes[s] for s in spans], [cell[s] for s in spans], tapped
+
+    def _rows(self, values: Any, dtype: np.dtype[Any], width: int) -> Array:
+        array = np.asarray(values)
+        if array.ndim != 2 or array.shape[1] != width:
+            raise InputError(f"the C library takes (steps, {width}), not {array.shape}")
+        flat = fitting(array.reshape(-1), dtype, array.size, "a chunk") if array.size else array.astype(dtype)
+        return np.ascontiguousarray(flat.reshape(array.shape))
+
+
+class _Library:
+    """A loaded library, its shape read."""
+
+    def __init__(self, calls: ctypes.CDLL) -> None:
+        self.calls = calls
+        values = (ctypes.c_int32 * len(_SHAPE)).in_dll(calls, "el_host_shape")
+        self.shape = dict(zip(_SHAPE, values, strict=True))
+        pointer, count = ctypes.c_void_p, ctypes.c_uint32
+        for name, arguments in (
+            ("el_host_reset", [pointer]),
+            ("el_host_step", [pointer, pointer, pointer]),
+            ("el_host_run", [pointer, pointer, count, pointer]),
+            ("el_host_encode", [pointer, pointer, count]),
+            ("el_host_decode", [pointer, pointer, count]),
+        ):
+            function = getattr(calls, name)
+            function.argtypes, function.restype = arguments, None
+        self.units = [int(calls.el_host_units(layer)) for layer in range(self.shape["layers"])]
+
+
+_files_by_path: dict[Path, tuple[int, ...]] = {}
+"""Which file was at a path when it was first loaded in this process."""
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    """The library that is at ``path`` now."""
+    path = path.resolve()
+    status = path.stat()
+    file = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    if _files_by_path.setdefault(path, file) == file:
+        return ctypes.CDLL(str(path))
+    # The loader knows libraries by their path: a bundle exported again would give the old model.
+    with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
+        return ctypes.CDLL(shutil.copy(path, folder))
+
+
+def _load(path: Path) -> _Library:
+    try:
+        library = _Library(_open(path))
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be loaded on this computer: {error}; export the bundle here") from error
+    except (AttributeError, ValueError) as error:
+        raise BundleError(f"{path}: is not a model's library ({error}); export the bundle again") from error
+    if library.shape["version"] != VERSION:
+        raise BundleError(
+            f"{path}: has interface {library.shape['version']}, this program reads {VERSION}; export the bundle again"
+        )
+    return library
+
+
+def _address(array: Array) -> int:
+    return int(array.ctypes.data)

@@ -1,0 +1,10 @@
+"""C sources of a model: its constants as generated arrays, its logic as the hand-written files of ``kernels/``."""
+
+from __future__ import annotations
+
+from edge_lstm_export.c_source.blueprint import state_bytes
+from edge_lstm_export.c_source.floating import write_c_float
+from edge_lstm_export.c_source.host import host_sources
+from edge_lstm_export.c_source.native import constant_bytes, write_c
+
+__all__ = ["constant_bytes", "host_sources", "state_bytes", "write_c", "write_c_float"]

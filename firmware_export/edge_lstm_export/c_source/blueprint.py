@@ -1,0 +1,44 @@
+"""What the constants of integer and float models have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_lstm.model import Float64, Interface
+from edge_lstm_export.c_source.literals import require_within
+
+MOST_UNITS = 8191
+"""The kernels count rows and taps, eight a unit, in uint16."""
+
+
+def require_counts(interface: Interface, units: Sequence[int]) -> None:
+    """Refuse a network larger than the kernels count.
+
+    Raises:
+        ExportError: naming the count.
+    """
+    require_within("number of units, over all layers,", [sum(units)], 1, MOST_UNITS)
+    require_within("number of channels", [len(interface.channels)], 1, MOST_UNITS)
+    require_within("number of outputs", [len(interface.task.outputs)], 1, MOST_UNITS)
+
+
+def state_bytes(units: Sequence[int], code_bytes: int = 2) -> int:
+    """``sizeof`` the state of one stream: a 4-byte cell and a code a unit, and scratch for the widest layer.
+
+    Args:
+        units: of each layer.
+        code_bytes: 2 in integers, 4 in float32.
+    """
+    size = sum(units) * (4 + code_bytes) + max(units) * code_bytes
+    return -(-size // 4) * 4
+
+
+def physical_gains(interface: Interface, step: float = 1.0) -> tuple[Float64, Float64]:
+    """(O,) gain and (O,) offset from network outputs in units of ``step`` to physical targets, or to logits."""
+    target = interface.target_scaling
+    return step * target.scale, target.offset
+
+
+def table(kind: str, name: str, rows: list[str]) -> str:
+    """A private array of structs, one a line."""
+    return f"static const {kind} {name}[{len(rows)}] = {{\n" + "".join(f"    {row},\n" for row in rows) + "};\n"

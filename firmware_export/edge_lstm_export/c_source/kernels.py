@@ -1,0 +1,16 @@
+"""The hand-written C files that travel with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+
+NATIVE_FILES = ("el_codec.c", "el_codec.h", "el_native.c", "el_native.h", "el_port.h", "el_sigmoid.c", "el_sigmoid.h")
+FLOAT_FILES = ("el_float.c", "el_float.h", "el_lstm_float.c", "el_port.h")
+HOST_FILE = "el_host.c"
+
+
+def kernel_files(names: Iterable[str]) -> dict[str, bytes]:
+    """The contents of files of ``kernels/``, by name."""
+    folder = files("edge_lstm_export") / "kernels"
+    return {name: (folder / name).read_bytes() for name in names}

@@ -1,0 +1,101 @@
+/* An LSTM network in float32: blueprint, constants, state, and the calls that join them.
+ *
+ * The twin of el_native.h for machines with floating point. It needs expf and tanhf, so link with libm.
+ * Unlike the integer network it promises closeness, not equal bytes: compilers may reorder or fuse its products.
+ */
+#ifndef EL_FLOAT_H
+#define EL_FLOAT_H
+
+#include "el_port.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One LSTM layer. Row order is unit by unit, gates i f g o within a unit. */
+typedef struct {
+    const float *weights; /* (units, features + units, 4) */
+    const float *bias;    /* (units, 4) */
+    uint16_t features;
+    uint16_t units;
+} el_float_lstm;
+
+/* A whole network. */
+typedef struct {
+    const el_float_lstm *layers;
+    const float *head_weights; /* (outputs, units of the last layer) */
+    const float *head_bias;    /* (outputs) */
+    uint16_t layer_count;
+    uint16_t units;  /* of all layers together */
+    uint16_t widest; /* units of the widest layer */
+    uint16_t channels;
+    uint16_t outputs;
+} el_float_net;
+
+/* State of one LSTM layer. */
+typedef struct {
+    float *c;    /* (units) cell */
+    float *h;    /* (units) hidden */
+    float *next; /* (units) scratch: every row reads the old h, so the new one waits here */
+#ifdef EL_TAP
+    float *tap; /* (8, units) gates of the last step: pre-activations of i f g o, then i f g o */
+#endif
+} el_float_lstm_state;
+
+/* Affine map of channels or outputs: (x - offset) * gain going in, y * gain + offset coming out. */
+typedef struct {
+    const float *offset; /* (count) */
+    const float *gain;   /* (count) */
+    uint16_t count;
+} el_float_scaler;
+
+void el_float_lstm_step(const el_float_lstm *layer, const el_float_lstm_state *state, const float *x);
+
+/* The calls below take the state untyped; use the typed ones that EL_FLOAT_API makes. */
+void el_float_reset(const el_float_net *net, void *state);
+void el_float_step(const el_float_net *net, void *state, const float *x, float *y);
+void el_float_run(const el_float_net *net, void *state, const float *x, uint32_t steps, float *y);
+void el_float_scale(const el_float_scaler *scaler, const float *physical, float *scaled);
+void el_float_unscale(const el_float_scaler *scaler, const float *scaled, float *physical);
+uint16_t el_float_argmax(const float *values, uint16_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* The calls of one model, typed. They are those of EL_NATIVE_API with float where it has codes: NAME_encode scales a
+ * sample, NAME_decode gives logits or targets in physical units. */
+#define EL_FLOAT_API(name)                                                                                             \
+    typedef char name##_cell_is_first[offsetof(name##_state, cell) == 0 ? 1 : -1];                                     \
+    typedef char name##_hidden_is_next                                                                                 \
+        [offsetof(name##_state, hidden) == sizeof(((name##_state *)0)->cell) ? 1 : -1];                                \
+    static inline void name##_reset(name##_state *state)                                                               \
+    {                                                                                                                  \
+        el_float_reset(&name##_model, state);                                                                          \
+    }                                                                                                                  \
+    static inline void name##_init(name##_state *state)                                                                \
+    {                                                                                                                  \
+        el_zero(state, sizeof *state);                                                                                 \
+    }                                                                                                                  \
+    static inline void name##_step(name##_state *state, const float *x, float *y)                                      \
+    {                                                                                                                  \
+        el_float_step(&name##_model, state, x, y);                                                                     \
+    }                                                                                                                  \
+    static inline void name##_run(name##_state *state, const float *x, uint32_t steps, float *y)                       \
+    {                                                                                                                  \
+        el_float_run(&name##_model, state, x, steps, y);                                                               \
+    }                                                                                                                  \
+    static inline void name##_encode(const float *physical, float *x)                                                  \
+    {                                                                                                                  \
+        el_float_scale(&name##_encoding, physical, x);                                                                 \
+    }                                                                                                                  \
+    static inline void name##_decode(const float *y, float *values)                                                    \
+    {                                                                                                                  \
+        el_float_unscale(&name##_decoding, y, values);                                                                 \
+    }                                                                                                                  \
+    static inline uint16_t name##_argmax(const float *y)                                                               \
+    {                                                                                                                  \
+        return el_float_argmax(y, name##_model.outputs);                                                               \
+    }
+
+#endif

@@ -1,0 +1,80 @@
+/* What a shared library of one model shows to a program on a computer. Not part of a firmware.
+ *
+ * The model is compiled under the prefix "el". The caller owns the state: as many bytes as
+ * el_host_shape says, aligned for int32_t.
+ */
+#include "model.h"
+
+#ifdef _WIN32
+#define EL_SHOWN __declspec(dllexport)
+#else
+#define EL_SHOWN __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of the interface below; the program refuses a library of another one. */
+#define EL_HOST_VERSION 1
+
+extern EL_SHOWN const int32_t el_host_shape[9];
+EL_SHOWN int32_t el_host_units(int32_t layer);
+EL_SHOWN void el_host_reset(el_state *state);
+EL_SHOWN void el_host_step(el_state *state, const el_code *x, el_code *y);
+EL_SHOWN void el_host_run(el_state *state, const el_code *x, uint32_t steps, el_code *y);
+EL_SHOWN void el_host_encode(const float *physical, el_code *x, uint32_t steps);
+EL_SHOWN void el_host_decode(const el_code *y, float *values, uint32_t steps);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* version, floating, channels, outputs, layers, units of all layers, units of the widest, state bytes, taps. */
+const int32_t el_host_shape[9] = {
+    EL_HOST_VERSION,
+    EL_FLOATING,
+    EL_CHANNELS,
+    EL_OUTPUTS,
+    EL_LAYERS,
+    EL_UNITS,
+    EL_WIDEST,
+    (int32_t)sizeof(el_state),
+#ifdef EL_TAP
+    1,
+#else
+    0,
+#endif
+};
+
+int32_t el_host_units(int32_t layer)
+{
+    return el_model.layers[layer].units;
+}
+
+void el_host_reset(el_state *state)
+{
+    el_reset(state);
+}
+
+void el_host_step(el_state *state, const el_code *x, el_code *y)
+{
+    el_step(state, x, y);
+}
+
+void el_host_run(el_state *state, const el_code *x, uint32_t steps, el_code *y)
+{
+    el_run(state, x, steps, y);
+}
+
+void el_host_encode(const float *physical, el_code *x, uint32_t steps)
+{
+    for (; steps != 0; steps--, physical += EL_CHANNELS, x += EL_CHANNELS)
+        el_encode(physical, x);
+}
+
+void el_host_decode(const el_code *y, float *values, uint32_t steps)
+{
+    for (; steps != 0; steps--, y += EL_OUTPUTS, values += EL_OUTPUTS)
+        el_decode(y, values);
+}

@@ -1,0 +1,123 @@
+/* An LSTM network in integers (arithmetic "native"): blueprint, constants, state, and the calls that join them.
+ *
+ *   blueprint   el_net, el_lstm, el_rows: shapes and pointers, const
+ *   constants   weights and tables, const arrays in model.c
+ *   state       one struct a stream, in memory of the caller: its type, NAME_state, is in model.h
+ *
+ * Codes are int16_t. Nothing here allocates, prints, or keeps a variable of its own, so any number of streams and
+ * of models can run side by side. A step's run time depends on the model only, never on the data, but for a few
+ * instructions where a value saturates.
+ */
+#ifndef EL_NATIVE_H
+#define EL_NATIVE_H
+
+#include "el_codec.h"
+#include "el_port.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A block of rows: z = (multiplier * (weights v + bias)) >> shift. The rounding half is in the bias.
+ * |weights v + bias| stays below 2^23 for any codes v within their limits. */
+typedef struct {
+    const int8_t *weights;     /* packed for the kernel that reads them */
+    const int32_t *bias;       /* (rows) */
+    const uint8_t *multiplier; /* (rows) 128..255 */
+    const uint8_t *shift;      /* (rows) 1..26 */
+} el_rows;
+
+/* State of one LSTM layer. */
+typedef struct {
+    int32_t *c;    /* (units) cell, Q8.23 */
+    int16_t *h;    /* (units) hidden, Q0.hidden_bits */
+    int16_t *next; /* (units) scratch: every row reads the old h, so the new one waits here */
+#ifdef EL_TAP
+    int16_t *tap; /* (8, units) gates of the last step: z of i f g o (Q3.12), then i f g o (Q0.15) */
+#endif
+} el_lstm_state;
+
+struct el_lstm;
+
+/* One step of a layer: x (features) codes in, state updated. */
+typedef void el_lstm_kernel(const struct el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+
+/* One LSTM layer. Row order is unit by unit, gates i f g o within a unit. */
+typedef struct el_lstm {
+    el_lstm_kernel *step;  /* the kernel its weights are packed for */
+    const el_rows *blocks; /* w8a16: one over x and h side by side; w8a8: one over x, one over h */
+    uint16_t features;
+    uint16_t units;
+    uint8_t hidden_bits;
+} el_lstm;
+
+/* A whole network. */
+typedef struct {
+    const el_lstm *layers;
+    el_rows head; /* (outputs, units of the last layer), rows one after the other */
+    uint16_t layer_count;
+    uint16_t units; /* of all layers together */
+    uint16_t widest; /* units of the widest layer */
+    uint16_t channels;
+    uint16_t outputs;
+} el_net;
+
+/* Kernels in portable C. */
+void el_lstm_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+
+/* The calls below take the state untyped; use the typed ones that EL_NATIVE_API makes. */
+void el_net_reset(const el_net *net, void *state);
+void el_net_step(const el_net *net, void *state, const int16_t *x, int16_t *y);
+void el_net_run(const el_net *net, void *state, const int16_t *x, uint32_t steps, int16_t *y);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* The calls of one model, typed.
+ *
+ *   NAME_init(state)            memory of any content -> zero state; call once before the first step
+ *   NAME_reset(state)           zero state again: the start of a new window or recording
+ *   NAME_encode(physical, x)    (channels) sample in physical units -> (channels) codes within their limits
+ *   NAME_step(state, x, y)      one sample in, (outputs) codes out; y may be NULL where no prediction is due, which
+ *                               saves the head. x must come from NAME_encode or keep to the same limits.
+ *   NAME_run(state, x, n, y)    n samples, (n, channels) -> (n, outputs) or NULL; the same as n steps
+ *   NAME_decode(y, values)      output codes -> logits, or targets in physical units
+ *   NAME_argmax(y)              index of the largest output, the first of equals
+ *
+ * The state holds no pointers: save and restore it as plain memory or by assignment. */
+#define EL_NATIVE_API(name)                                                                                            \
+    typedef char name##_cell_is_first[offsetof(name##_state, cell) == 0 ? 1 : -1];                                     \
+    typedef char name##_hidden_is_next                                                                                 \
+        [offsetof(name##_state, hidden) == sizeof(((name##_state *)0)->cell) ? 1 : -1];                                \
+    static inline void name##_reset(name##_state *state)                                                               \
+    {                                                                                                                  \
+        el_net_reset(&name##_model, state);                                                                            \
+    }                                                                                                                  \
+    static inline void name##_init(name##_state *state)                                                                \
+    {                                                                                                                  \
+        el_zero(state, sizeof *state);                                                                                 \
+    }                                                                                                                  \
+    static inline void name##_step(name##_state *state, const int16_t *x, int16_t *y)                                  \
+    {                                                                                                                  \
+        el_net_step(&name##_model, state, x, y);                                                                       \
+    }                                                                                                                  \
+    static inline void name##_run(name##_state *state, const int16_t *x, uint32_t steps, int16_t *y)                   \
+    {                                                                                                                  \
+        el_net_run(&name##_model, state, x, steps, y);                                                                 \
+    }                                                                                                                  \
+    static inline void name##_encode(const float *physical, int16_t *codes)                                            \
+    {                                                                                                                  \
+        el_encode_with(&name##_encoding, physical, codes);                                                             \
+    }                                                                                                                  \
+    static inline void name##_decode(const int16_t *codes, float *values)                                              \
+    {                                                                                                                  \
+        el_decode_with(&name##_decoding, codes, values);                                                               \
+    }                                                                                                                  \
+    static inline uint16_t name##_argmax(const int16_t *codes)                                                         \
+    {                                                                                                                  \
+        return el_argmax_of(codes, name##_model.outputs);                                                              \
+    }
+
+#endif

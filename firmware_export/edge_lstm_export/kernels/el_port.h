@@ -1,0 +1,35 @@
+/* What a compiler or a target may do differently, and nothing else. */
+#ifndef EL_PORT_H
+#define EL_PORT_H
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Constants are declared EL_FLASH and read through EL_LOAD_*. A target whose program memory has its own instructions
+ * (AVR: PROGMEM, pgm_read_byte, ...) defines all of these on the compiler's command line or in a forced include. */
+#ifndef EL_FLASH
+#define EL_FLASH
+#define EL_LOAD_I8(p) (*(p))
+#define EL_LOAD_U8(p) (*(p))
+#define EL_LOAD_I16(p) (*(p))
+#define EL_LOAD_U16(p) (*(p))
+#define EL_LOAD_I32(p) (*(p))
+#define EL_LOAD_F32(p) (*(p))
+#endif
+
+/* The arithmetic floors with >>. C leaves >> of a negative number to the compiler; every known one is arithmetic. */
+typedef char el_needs_arithmetic_shift[((int32_t)-1 >> 1) == (int32_t)-1 ? 1 : -1];
+
+/* Input codes are computed in binary32. */
+typedef char el_needs_binary32[FLT_RADIX == 2 && FLT_MANT_DIG == 24 && sizeof(float) == 4 ? 1 : -1];
+
+/* Bare toolchains have no <string.h>. */
+static inline void el_zero(void *memory, size_t bytes)
+{
+    unsigned char *byte = (unsigned char *)memory;
+    for (; bytes != 0; bytes--)
+        *byte++ = 0;
+}
+
+#endif
