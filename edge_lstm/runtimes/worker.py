@@ -148,7 +148,21 @@ def _tflm(model_file: Path) -> Runtime:
     return tflm(model_file)
 
 
+def _c(model_file: Path) -> Runtime:
+    from edge_lstm.runtimes.c_library import CLibrary
+
+    return CLibrary(model_file)
+
+
+def _onnxruntime(model_file: Path) -> Runtime:
+    from edge_lstm.runtimes.onnx import OnnxSession
+
+    return OnnxSession(model_file)
+
+
 RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
+    "c": _c,
+    "onnxruntime": _onnxruntime,
     "tflite-runtime": _tflite_runtime,
     "litert": _litert,
     "tflm": _tflm,

@@ -1,0 +1,189 @@
+"""A bundle: the directory that leaves the workshop. Read here, checked as a whole before any part is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edge_lstm.errors import BundleError, EdgeLstmError
+from edge_lstm.model import FloatModel, Interface
+from edge_lstm.modelfile import Model, decode_model, interface_from_json
+
+SCHEMA = 1
+
+MANIFEST = "manifest.json"
+FLOAT_MODEL = "float.safetensors"
+TFLITE_FUSED = "model_int8.tflite"
+TFLITE_STEP = "model_step_int8.tflite"
+TFLITE_FLOAT = "model_float32.tflite"
+ONNX = "model.onnx"
+C_FOLDER = "c"
+GOLDEN = "golden/{arithmetic}.safetensors"
+LIBRARY = "linux/{machine}/libedge_lstm_model.so"
+
+STEP_MODEL = "integer/step.safetensors"
+"""The integers of the explicit-state file, which has a rounding of its own and is no stream's choice."""
+
+MODEL_FILES = {
+    "native": "integer/native.safetensors",
+    "tflite": "integer/tflite.safetensors",
+    "tflm": "integer/tflite.safetensors",
+    "step": "integer/step.safetensors",
+    "float": FLOAT_MODEL,
+}
+"""The model file behind each arithmetic, the preferred one first."""
+
+_FIELDS = {
+    "name": (str, "text"),
+    **dict.fromkeys(("files", "arithmetics", "interface", "sizes", "accuracy", "tools"), (dict, "table")),
+}
+"""What a manifest must have besides ``schema``. ``arithmetics`` says which arithmetic each artefact computes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle whose files are all present and unchanged. Parts are loaded when asked for.
+
+    Args:
+        path: its directory.
+        manifest: the JSON of ``manifest.json``.
+        interface: of every model in it.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    interface: Interface
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Check every file of the bundle at ``path`` against its manifest.
+
+        Raises:
+            BundleError: if it is not a bundle of this schema, or a file is missing or changed.
+        """
+        path = Path(path)
+        manifest = _read_manifest(path)
+        for name, stated in sorted(manifest["files"].items()):
+            _check_file(path, name, stated)
+        return cls(path, manifest, _read_interface(path / MANIFEST, manifest["interface"]))
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def accuracy(self) -> dict[str, Any]:
+        """Metrics on the test part, under ``float``, ``native`` and ``tflite``."""
+        return dict(self.manifest["accuracy"])
+
+    @property
+    def arithmetics(self) -> tuple[str, ...]:
+        """What the bundle can be run in, the preferred one first."""
+        return tuple(name for name, file in MODEL_FILES.items() if file in self.manifest["files"])
+
+    def has(self, name: str) -> bool:
+        return name in self.manifest["files"]
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files.
+
+        Raises:
+            BundleError: if the bundle has no such file.
+        """
+        if not self.has(name):
+            raise BundleError(f"{self.path}: has no {name}; export it again")
+        return self.path / name
+
+    def digest(self, name: str) -> str:
+        """sha256 of one of its files."""
+        self.file(name)
+        return str(self.manifest["files"][name]["sha256"])
+
+    def model(self, arithmetic: str) -> Model:
+        """The model behind an arithmetic: ``native``, ``tflite``, ``tflm`` (the same integers), ``step`` or ``float``.
+
+        Raises:
+            BundleError: if the bundle does not hold it.
+        """
+        if arithmetic not in self.arithmetics:
+            raise BundleError(
+                f"{self.path}: holds no arithmetic {arithmetic!r}; it holds {', '.join(self.arithmetics) or 'none'}"
+            )
+        file = self.file(MODEL_FILES[arithmetic])
+        return decode_model(file.read_bytes(), str(file))
+
+    @property
+    def float_model(self) -> FloatModel:
+        model = self.model("float")
+        if not isinstance(model, FloatModel):
+            raise BundleError(f"{self.path / FLOAT_MODEL}: is not a float model; export the bundle again")
+        return model
+
+    def golden(self, arithmetic: str) -> dict[str, Any]:
+        """The golden vectors of an arithmetic, by name."""
+        from safetensors.numpy import load_file
+
+        return dict(load_file(self.file(GOLDEN.format(arithmetic=arithmetic))))
+
+    def library(self) -> Path:
+        """The shared library for this machine.
+
+        Raises:
+            BundleError: if there is none.
+        """
+        return self.file(LIBRARY.format(machine=platform.machine()))
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST
+    if not path.is_dir():
+        raise BundleError(f"{path}: is not a directory; give the folder that `edge-lstm export` wrote")
+    if not file.is_file():
+        raise BundleError(f"{path}: has no {MANIFEST}, so it is not a bundle; give the folder `edge-lstm export` wrote")
+    try:
+        manifest = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise BundleError(f"{file}: is not JSON ({error}); export the bundle again") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        found = manifest.get("schema") if isinstance(manifest, dict) else None
+        raise BundleError(f"{file}: bundle schema {found!r}, this version reads {SCHEMA}; export the bundle again")
+    for key, (kind, words) in _FIELDS.items():
+        if not isinstance(manifest.get(key), kind):
+            raise BundleError(f"{file}: {key!r} is missing or is not a {words}; export the bundle again")
+    return manifest
+
+
+def _read_interface(file: Path, values: dict[str, Any]) -> Interface:
+    try:
+        return interface_from_json(values)
+    except (KeyError, TypeError, ValueError, EdgeLstmError) as error:
+        raise BundleError(f"{file}: 'interface' is incomplete or changed ({error}); export the bundle again") from error
+
+
+def _check_file(path: Path, name: str, stated: Any) -> None:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise BundleError(f"{path / MANIFEST}: the file {name!r} lies outside the bundle; do not trust this bundle")
+    if not isinstance(stated, dict) or {"sha256", "bytes"} - stated.keys():
+        raise BundleError(f"{path / MANIFEST}: {name!r} lacks its sha256 or its bytes; export the bundle again")
+    file = path / pure
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{file}: is in the manifest but cannot be read ({error.strerror}); copy or export the bundle again"
+        ) from error
+    if len(content) != stated["bytes"]:
+        raise BundleError(
+            f"{file}: has {len(content)} B, the manifest says {stated['bytes']} B; copy or export the bundle again"
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != stated["sha256"]:
+        raise BundleError(
+            f"{file}: was changed: sha256 {digest[:12]}…, the manifest says {str(stated['sha256'])[:12]}…; "
+            "copy or export the bundle again"
+        )

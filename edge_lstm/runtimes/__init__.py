@@ -1,0 +1,126 @@
+"""Every place a model can run on this host, behind one interface: the table of back ends.
+
+A back end is named once here and loaded when asked for, so that streaming on the base install never imports an
+interpreter it does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_lstm.bundle import TFLITE_FUSED, TFLITE_STEP, Bundle
+from edge_lstm.errors import BundleError, MissingDependencyError, ProjectError
+
+if TYPE_CHECKING:
+    from edge_lstm.runtimes.base import Runtime
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """A row of the table.
+
+    Args:
+        open: a bundle and an arithmetic → its runtime in zero state. Raises BundleError if the bundle lacks the file it
+            runs, MissingDependencyError if the back end is not installed.
+        arithmetics: what it can compute, the first being its default.
+    """
+
+    open: Callable[[Bundle, str], Runtime]
+    arithmetics: tuple[str, ...]
+
+
+def _reference(bundle: Bundle, arithmetic: str) -> Runtime:
+    from edge_lstm.runtimes.reference import ReferenceRuntime
+
+    return ReferenceRuntime(bundle.model(arithmetic), arithmetic)
+
+
+def _c(bundle: Bundle, arithmetic: str) -> Runtime:
+    from edge_lstm.runtimes.c_library import CLibrary
+
+    file = bundle.library()
+    runtime = CLibrary(file)
+    if runtime.arithmetic != arithmetic:
+        raise BundleError(f"{file}: computes {runtime.arithmetic}, not {arithmetic}; choose another --backend")
+    return runtime
+
+
+_TFLITE_FILES = {"tflite": TFLITE_FUSED, "step": TFLITE_STEP}
+
+
+def _tflite_runtime(bundle: Bundle, arithmetic: str) -> Runtime:
+    from edge_lstm.runtimes.tflite_runtime import tflite_runtime
+
+    return tflite_runtime(bundle.file(_TFLITE_FILES[arithmetic]))
+
+
+def _litert(bundle: Bundle, arithmetic: str) -> Runtime:
+    from edge_lstm.runtimes.litert import litert
+
+    return litert(bundle.file(_TFLITE_FILES[arithmetic]))
+
+
+def _tflm(bundle: Bundle, _arithmetic: str) -> Runtime:
+    # Its state cannot be set, so a model loaded on it serves one stream; see its set_state.
+    from edge_lstm.runtimes.tflm import tflm
+
+    return tflm(bundle.file(TFLITE_FUSED))
+
+
+BACK_ENDS = {
+    "reference": BackEnd(_reference, ("native", "tflite", "tflm", "step", "float")),
+    "c": BackEnd(_c, ("native", "float")),
+    "tflite-runtime": BackEnd(_tflite_runtime, ("tflite", "step")),
+    "litert": BackEnd(_litert, ("tflite", "step")),
+    "tflm": BackEnd(_tflm, ("tflm",)),
+}
+
+PREFERENCE = ("c", "tflite-runtime", "litert", "tflm", "reference")
+"""Fastest first: what ``auto`` tries, among the back ends that compute the arithmetic asked for."""
+
+
+def open_runtime(bundle: Bundle, backend: str = "auto", arithmetic: str | None = None) -> tuple[Runtime, str]:
+    """A runtime of the bundle, in its zero state, and the arithmetic it computes.
+
+    Args:
+        backend: a name of ``BACK_ENDS``, or ``auto``: the fastest that is installed here and computes ``arithmetic``.
+        arithmetic: ``native``, ``tflite``, ``tflm``, ``step`` or ``float``; None takes the first that both have.
+
+    Raises:
+        ProjectError: if there is no such back end, or it cannot compute ``arithmetic``.
+        BundleError: if the bundle does not hold that arithmetic, or lacks the file this back end runs.
+        MissingDependencyError: if the back end is not installed here.
+    """
+    if backend not in ("auto", *BACK_ENDS):
+        raise ProjectError(f"back end {backend!r} is not known; choose one of auto, {', '.join(BACK_ENDS)}")
+    row = BACK_ENDS["reference" if backend == "auto" else backend]
+    chosen = _shared(bundle, row.arithmetics, f"back end {backend}", arithmetic)
+    return (_fastest(bundle, chosen) if backend == "auto" else row.open(bundle, chosen)), chosen
+
+
+def _shared(bundle: Bundle, computed: tuple[str, ...], who: str, asked: str | None) -> str:
+    """The arithmetic to run: the one asked for, or the first both sides have."""
+    held = bundle.arithmetics
+    if asked is not None and asked not in computed:
+        raise ProjectError(f"{who} does not compute arithmetic {asked!r}; it computes {', '.join(computed)}")
+    if asked is not None and asked not in held:
+        raise BundleError(f"{bundle.path}: holds no arithmetic {asked!r}; it holds {', '.join(held)}")
+    shared = [name for name in computed if name in held and asked in (None, name)]
+    if not shared:
+        raise BundleError(
+            f"{bundle.path}: holds arithmetic {', '.join(held)}, but {who} computes {', '.join(computed)}; "
+            "choose another --backend"
+        )
+    return shared[0]
+
+
+def _fastest(bundle: Bundle, arithmetic: str) -> Runtime:
+    for name in PREFERENCE[:-1]:
+        if arithmetic in BACK_ENDS[name].arithmetics:
+            try:
+                return BACK_ENDS[name].open(bundle, arithmetic)
+            except (MissingDependencyError, BundleError):
+                continue
+    return BACK_ENDS[PREFERENCE[-1]].open(bundle, arithmetic)

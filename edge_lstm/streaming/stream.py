@@ -1,0 +1,199 @@
+"""Live inference: one sample in, one prediction out. Scaling and de-quantisation are inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.bundle import MODEL_FILES, Bundle
+from edge_lstm.model import Float64, FloatModel, Interface
+from edge_lstm.runtimes import open_runtime
+from edge_lstm.streaming.anomaly import AnomalyScorer
+from edge_lstm.streaming.prediction import Prediction, prediction
+from edge_lstm.streaming.sample import check_sample, check_samples
+from edge_lstm.streaming.shared import SharedRuntime, Slot
+from edge_lstm.streaming.snapshot import Snapshot, decode_snapshot, encode_snapshot
+
+if TYPE_CHECKING:
+    from edge_lstm.modelfile import Model
+    from edge_lstm.runtimes.base import Runtime
+
+Array = NDArray[Any]
+
+
+class LoadedModel:
+    """A model, loaded once for any number of streams: its runtime, and the codes on both sides of it.
+
+    Args:
+        runtime: in its zero state; it belongs to the streams from here on.
+        arithmetic: what it computes.
+        identity: sha256 of the model file, by which a saved state knows its model.
+    """
+
+    def __init__(self, model: Model, runtime: Runtime, arithmetic: str, identity: str) -> None:
+        self.interface: Interface = model.interface
+        self.runtime = SharedRuntime(runtime)
+        self.arithmetic, self.identity = arithmetic, identity
+        self._model = model
+
+    @classmethod
+    def open(cls, bundle: Bundle | str | Path, backend: str = "auto", arithmetic: str | None = None) -> LoadedModel:
+        """Load a bundle; ``Stream`` says what the arguments are and what is raised."""
+        if not isinstance(bundle, Bundle):
+            bundle = Bundle.open(bundle)
+        runtime, chosen = open_runtime(bundle, backend, arithmetic)
+        return cls(bundle.model(chosen), runtime, chosen, bundle.digest(MODEL_FILES[chosen]))
+
+    def encode(self, physical: Float64) -> Array:
+        """(..., C) physical values → (..., C) codes, or scaled values for a float model."""
+        if isinstance(self._model, FloatModel):
+            return self.interface.scaling.apply(physical)
+        # A finite value beyond float32 becomes infinite there and saturates like any other large one.
+        with np.errstate(over="ignore"):
+            return self._model.encoding.encode(physical)
+
+    def decode(self, output: Array) -> Float64:
+        """(..., O) codes → (..., O) logits or scaled targets."""
+        if isinstance(self._model, FloatModel):
+            return np.asarray(output, np.float64)
+        return self._model.decoding.decode(output)
+
+    def stream(self, every_step: bool = False) -> Stream:
+        """A new stream of this model, in its zero state."""
+        return Stream(self, every_step=every_step)
+
+
+class Stream:
+    """One sensor's stream through a model. Streams of one ``LoadedModel`` share its weights and run in any order.
+
+    Args:
+        source: a bundle, the path of one, or a model loaded before.
+        backend: ``auto`` (the fastest installed), ``reference``, ``c``, ``tflite-runtime``, ``litert`` or ``tflm``.
+        arithmetic: ``native``, ``tflite``, ``tflm``, ``step`` or ``float``; None takes the first that both have.
+        every_step: also predict inside a window, not at its end alone.
+
+    Raises:
+        BundleError: if the bundle is damaged or lacks what the back end needs.
+        ProjectError: if there is no such back end, or it does not compute ``arithmetic``.
+        MissingDependencyError: if the back end is not installed.
+    """
+
+    def __init__(
+        self,
+        source: LoadedModel | Bundle | str | Path,
+        backend: str = "auto",
+        arithmetic: str | None = None,
+        every_step: bool = False,
+    ) -> None:
+        self.model = source if isinstance(source, LoadedModel) else LoadedModel.open(source, backend, arithmetic)
+        self.every_step = every_step
+        self._interface = self.model.interface
+        self._scorer = self._new_scorer()
+        self._slot = Slot()
+        self._step = 0
+
+    @property
+    def backend(self) -> str:
+        """Name of the back end that runs it."""
+        return self.model.runtime.runtime.name
+
+    @property
+    def arithmetic(self) -> str:
+        return self.model.arithmetic
+
+    @property
+    def step(self) -> int:
+        """Index of the next sample."""
+        return self._step
+
+    def push(self, sample: Any) -> Prediction | None:
+        """Take one sample (C,) in physical units; a prediction, or None inside a window.
+
+        Raises:
+            InputError: if the sample is not usable. The stream is then as it was before.
+        """
+        physical = check_sample(sample, self._interface.channels, self._step)
+        codes = self.model.encode(physical)
+        with self.model.runtime.turn(self._slot) as runtime:
+            if self._at_start(self._step):
+                runtime.reset()
+            output = runtime.step(codes)
+        return self._advance(physical, self.model.decode(output))
+
+    def push_many(self, samples: Any) -> list[Prediction]:
+        """Take samples (T, C): the predictions that ``push`` would make of each in turn, faster.
+
+        Raises:
+            InputError: if any sample is not usable. The stream is then as it was before the first.
+        """
+        physical = check_samples(samples, self._interface.channels, self._step)
+        codes = self.model.encode(physical)
+        with self.model.runtime.turn(self._slot) as runtime:
+            outputs = [self._run(runtime, codes[part], self._step + part.start) for part in self._parts(len(codes))]
+        decoded = self.model.decode(np.concatenate(outputs)) if outputs else ()
+        made = [self._advance(x, y) for x, y in zip(physical, decoded, strict=True)]
+        return [one for one in made if one is not None]
+
+    def reset(self) -> None:
+        """Forget everything: zero state, step 0."""
+        self.model.runtime.restart(self._slot)
+        self._scorer, self._step = self._new_scorer(), 0
+
+    def another(self) -> Stream:
+        """A new stream of the same model, in its zero state."""
+        return Stream(self.model, every_step=self.every_step)
+
+    def save(self) -> bytes:
+        """Everything the stream remembers; any back end of the same model and arithmetic can go on from it."""
+        state = self.model.runtime.peek(self._slot)
+        scorer = None if self._scorer is None else self._scorer.state()
+        return encode_snapshot(Snapshot(self.model.identity, self.arithmetic, self._step, state, scorer))
+
+    def load(self, data: bytes) -> None:
+        """Go on from what ``save`` gave.
+
+        Raises:
+            InputError: if ``data`` is not a saved stream of this model and arithmetic. The stream is as it was before.
+        """
+        snapshot = decode_snapshot(data, self.model.identity, self.arithmetic)
+        scorer = self._new_scorer()
+        if scorer is not None:
+            scorer.restore(snapshot.scorer)
+        self.model.runtime.replace(self._slot, snapshot.state)
+        self._scorer, self._step = scorer, snapshot.step
+
+    def _new_scorer(self) -> AnomalyScorer | None:
+        return AnomalyScorer(self._interface) if self._interface.task.kind == "anomaly" else None
+
+    def _at_start(self, step: int) -> bool:
+        """Whether the state is zeroed before ``step``: the start of every window."""
+        window = self._interface.task.window
+        return window is not None and step % window == 0
+
+    def _speaks(self, step: int) -> bool:
+        window = self._interface.task.window
+        return window is None or self.every_step or step % window == window - 1
+
+    def _parts(self, steps: int) -> Iterator[slice]:
+        """The next ``steps`` samples, cut where a window starts."""
+        window = self._interface.task.window
+        start = 0
+        while start < steps:
+            left = steps - start if window is None else window - (self._step + start) % window
+            yield slice(start, min(start + left, steps))
+            start += left
+
+    def _run(self, runtime: Runtime, codes: Array, step: int) -> Array:
+        if self._at_start(step):
+            runtime.reset()
+        return runtime.run(codes)
+
+    def _advance(self, physical: Float64, output: Float64) -> Prediction | None:
+        """Count the sample and say what there is to say about it."""
+        step, self._step = self._step, self._step + 1
+        judged = {} if self._scorer is None else self._scorer.judge(physical, output)
+        return prediction(self._interface, output.tolist(), step, **judged) if self._speaks(step) else None

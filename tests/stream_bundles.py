@@ -1,0 +1,113 @@
+"""Small bundles, one a kind of task, and samples for them: fixtures of the stream, bundle and command line tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import float_model, recordings
+
+from edge_lstm.bundle import LIBRARY, MODEL_FILES, SCHEMA, TFLITE_FUSED, TFLITE_STEP
+from edge_lstm.compiler import compile_shared
+from edge_lstm.model import AnomalyRule, FloatModel, Scaling, Task
+from edge_lstm.modelfile import encode_model, interface_to_json
+from edge_lstm_calibration import calibrate, quantise_native, quantise_tflite
+from edge_lstm_calibration.quantise_step import quantise_step
+from edge_lstm_export.c_source import host_sources
+from edge_lstm_export.tflite import fused_tflite, step_tflite
+
+CHANNELS = ("ax", "ay", "az")
+
+TASKS = {
+    "classify": Task("classify", ("circle", "rest", "shake"), window=5),
+    "tag": Task("tag", ("circle", "rest", "shake")),
+    "regress": Task("regress", ("speed", "tilt", "force"), window=4),
+    "forecast": Task("forecast", CHANNELS, horizon=3, target_channels=(0, 1, 2)),
+    "anomaly": Task("anomaly", CHANNELS, horizon=1, target_channels=(0, 1, 2), anomaly=AnomalyRule(0.2, 0.9, 0.995)),
+}
+
+SCALING = Scaling([1.0, -20.0, 300.0], [0.5, 10.0, 40.0])
+"""Physical units far from the network's."""
+
+
+def small_model(kind: str, seed: int = 0) -> FloatModel:
+    """Random weights, two layers of 6 and 5 units, three outputs."""
+    task = TASKS[kind]
+    target = Scaling.identity(3) if task.predicts_labels else SCALING
+    model = float_model(features=3, units=(6, 5), outputs=3, seed=seed)
+    return model.with_interface(channels=CHANNELS, scaling=SCALING, task=task, target_scaling=target)
+
+
+def write_small_bundle(folder: Path, kind: str, seed: int = 0, artefacts: bool = False) -> Path:
+    """A bundle with the models alone, which is enough for the reference; or with what the other back ends run."""
+    model = small_model(kind, seed)
+    calibration = calibrate(model, recordings(model))
+    models = {
+        "native": quantise_native(model, calibration),
+        "tflite": quantise_tflite(model, calibration),
+        "step": quantise_step(model, calibration),
+        "float": model,
+    }
+    contents = {MODEL_FILES[arithmetic]: encode_model(each) for arithmetic, each in models.items()}
+    if artefacts:
+        contents[TFLITE_FUSED] = fused_tflite(models["tflite"])
+        contents[TFLITE_STEP] = step_tflite(models["step"])
+        contents[LIBRARY.format(machine=platform.machine())] = compile_shared(host_sources(models["native"]))
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    manifest = {
+        "schema": SCHEMA,
+        "name": kind,
+        "files": {n: {"sha256": hashlib.sha256(c).hexdigest(), "bytes": len(c)} for n, c in contents.items()},
+        "arithmetics": {},
+        "interface": interface_to_json(model.interface),
+        "sizes": {},
+        "accuracy": {},
+        "tools": {},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Kind of task → a small bundle of it, made once; tests must not change it."""
+    made: dict[str, Path] = {}
+
+    def bundle(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = write_small_bundle(tmp_path_factory.mktemp(kind), kind)
+        return made[kind]
+
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def runnable_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small bundles that every back end can run."""
+    folder = tmp_path_factory.mktemp("runnable")
+    return {kind: write_small_bundle(folder / kind, kind, artefacts=True) for kind in ("classify", "anomaly")}
+
+
+@pytest.fixture(scope="session")
+def samples() -> np.ndarray:
+    """(60, 3) samples in the small models' physical units."""
+    return SCALING.undo(np.random.default_rng(9).normal(0, 1, (60, 3)))
+
+
+@pytest.fixture
+def own_bundle(tmp_path: Path) -> Path:
+    """A small tag bundle that the test may change."""
+    return write_small_bundle(tmp_path / "own", "tag")
+
+
+@pytest.fixture
+def other_model_bundle(tmp_path: Path) -> Path:
+    """A tag bundle with other weights."""
+    return write_small_bundle(tmp_path / "other", "tag", seed=5)
