@@ -26,7 +26,7 @@ Int16 = NDArray[np.int16]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
-Arithmetic = Literal["native", "tflite", "tflm"]
+Arithmetic = Literal["native", "tflite", "tflm", "float"]
 Scheme = Literal["w8a16", "w8a8"]
 
 

@@ -18,11 +18,8 @@ from edge_lstm.reference import network, replay
 from edge_lstm_calibration.calibrate import Calibration, Key
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.input_codes import Folded, InputCodes
-from edge_lstm_calibration.quantise_tflite import asymmetric
+from edge_lstm_calibration.quantise_tflite import asymmetric, symmetric_scale
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
-
-_LARGEST_BIAS = 2.0**30
-_TINY = 1e-9
 
 
 def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "compensated") -> StepModel:
@@ -91,9 +88,7 @@ def _block(
     weights: Float64, bias: Float64, source: Quant, target: Quant, statistics: tuple[Float64, Float64] | None
 ) -> TfliteDense:
     """Integers of ``weights @ u + bias``; ``statistics`` are mean and covariance of u, None rounds to nearest."""
-    # The second limit keeps the bias inside its int32 where the weights are next to nothing.
-    reach = max(float(np.abs(weights).max()) / 127, float(np.abs(bias).max()) / (source.scale * _LARGEST_BIAS), _TINY)
-    scale = np.float32(reach)
+    scale = symmetric_scale(weights, bias, source)
     steps = np.full(weights.shape, float(scale))
     if statistics is None:
         codes = round_to_nearest(weights, steps)

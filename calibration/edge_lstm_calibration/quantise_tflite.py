@@ -50,9 +50,11 @@ def asymmetric(span: Range) -> Quant:
     return Quant(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
 
-def symmetric_scale(weights: Float64) -> np.float32:
-    """Float32 step of int8 weights that reaches the largest of them."""
-    return np.float32(max(float(np.abs(weights).max()), _TINY) / 127.0)
+def symmetric_scale(weights: Float64, bias: Float64, source: Quant) -> np.float32:
+    """Float32 step of int8 weights that reaches the largest of them, and keeps the bias within 30 bits."""
+    reach = np.abs(weights).max() / 127.0
+    bias_reach = np.abs(bias).max() / (source.scale * 2.0**30)
+    return np.float32(max(float(reach), float(bias_reach), _TINY))
 
 
 def cell_exponent(largest: float, where: str) -> int:
@@ -70,8 +72,10 @@ def cell_exponent(largest: float, where: str) -> int:
 def _layer(folded: Folded, source: Quant, hidden: Quant, exponent: int, compensate: bool) -> TfliteLstm:
     _, units, columns = folded.weights.shape
     features = columns - units
-    kernel_scale = np.array([symmetric_scale(w) for w in folded.weights[:, :, :features]])
-    recurrent_scale = np.array([symmetric_scale(w) for w in folded.weights[:, :, features:]])
+    kernel_scale = np.array(
+        [symmetric_scale(w[:, :features], b, source) for w, b in zip(folded.weights, folded.bias, strict=True)]
+    )
+    recurrent_scale = np.array([symmetric_scale(w, np.zeros(1), hidden) for w in folded.weights[:, :, features:]])
     steps = np.repeat(np.stack([kernel_scale, recurrent_scale], axis=1), [features, units], axis=1).astype(np.float64)
     rows = folded.weights.reshape(4 * units, columns)
     row_steps = np.repeat(steps, units, axis=0)
@@ -94,7 +98,7 @@ def _layer(folded: Folded, source: Quant, hidden: Quant, exponent: int, compensa
 def _head(model: FloatModel, calibration: Calibration, source: Quant, compensate: bool) -> TfliteDense:
     layer = len(model.layers)
     weights = model.head.weights.astype(np.float64)
-    scale = symmetric_scale(weights)
+    scale = symmetric_scale(weights, model.head.bias.astype(np.float64), source)
     moments = calibration.moments[layer]
     statistics = (moments.mean, moments.covariance) if compensate else None
     codes, correction = _round(weights, np.full(weights.shape, float(scale)), statistics)

@@ -38,22 +38,22 @@ class Network:
     """Cells in a row and a head. It holds no state: ``step`` takes it and gives the next."""
 
     def __init__(self, cells: list[Cell], head: Callable[[Array], Array]) -> None:
-        self._cells, self._head = cells, head
+        self.cells, self._head = cells, head
 
     def zero_state(self, batch: int = 1) -> State:
         """The state before the first sample."""
-        return tuple(cell.zero_state(batch) for cell in self._cells)
+        return tuple(cell.zero_state(batch) for cell in self.cells)
 
     def step(self, state: State, x: Array, tap: Tap | None = None) -> tuple[State, Array]:
         """(B, F) inputs → the new state and (B, O) outputs."""
         new_state = []
-        for index, (cell, (h, c)) in enumerate(zip(self._cells, state, strict=True)):
+        for index, (cell, (h, c)) in enumerate(zip(self.cells, state, strict=True)):
             h, c = cell.step(h, c, x, None if tap is None else _bind(tap, index))
             new_state.append((h, c))
             x = h
         y = self._head(x)
         if tap is not None:
-            tap(len(self._cells), "y", y)
+            tap(len(self.cells), "y", y)
         return tuple(new_state), y
 
 

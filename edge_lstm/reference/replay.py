@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -49,8 +48,19 @@ def _first(state: State, count: int) -> State:
     return tuple((h[:count], c[:count]) for h, c in state)
 
 
-def trace(net: Network, series: Any, window: int | None = None) -> dict[tuple[int, str], Array]:
+def trace(net: Network, series: Array, window: int | None = None) -> dict[tuple[int, str], Array]:
     """Every tensor of one recording (T, F), by (layer, name), steps along the first axis."""
-    kept: dict[tuple[int, str], list[Array]] = {}
-    replay(net, [series], window, lambda layer, name, value: kept.setdefault((layer, name), []).append(value[0]))
-    return {key: np.array(rows) for key, rows in kept.items()}
+    return traces(net, [series], window)[0]
+
+
+def traces(net: Network, series: Sequence[Array], window: int | None = None) -> list[dict[tuple[int, str], Array]]:
+    """Every tensor of every recording, as ``trace`` gives them one by one."""
+    order = sorted(range(len(series)), key=lambda k: -len(series[k]))
+    kept: list[dict[tuple[int, str], list[Array]]] = [{} for _ in series]
+
+    def tap(layer: int, name: str, value: Array) -> None:
+        for row, k in zip(value, order, strict=False):
+            kept[k].setdefault((layer, name), []).append(row)
+
+    replay(net, series, window, tap)
+    return [{key: np.array(rows) for key, rows in each.items()} for each in kept]

@@ -1,0 +1,173 @@
+"""A bundle's files and the manifest over them. The same models give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edge_lstm.bundle import (
+    C_FOLDER,
+    FLOAT_MODEL,
+    GOLDEN,
+    LIBRARY,
+    MANIFEST,
+    MODEL_FILES,
+    ONNX,
+    SCHEMA,
+    STEP_MODEL,
+    TFLITE_FLOAT,
+    TFLITE_FUSED,
+    TFLITE_STEP,
+)
+from edge_lstm.compiler import compile_shared
+from edge_lstm.integer import NativeModel, TfliteModel
+from edge_lstm.integer_step import StepModel
+from edge_lstm.model import FloatModel
+from edge_lstm.modelfile import encode_model, interface_to_json
+from edge_lstm_export.c_source import host_sources, state_bytes, write_c, write_c_float
+from edge_lstm_export.golden import Golden, choose, encode_golden, golden
+from edge_lstm_export.onnx_model import onnx_model
+from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
+
+Files = dict[str, bytes]
+Recordings = Sequence[NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Integers:
+    """The integer models of one float model."""
+
+    native: NativeModel
+    tflite: TfliteModel
+    step: StepModel
+
+
+def int8_files(model: FloatModel, integers: Integers, recordings: Recordings) -> Files:
+    """Everything in an int8 bundle but its manifest.
+
+    Args:
+        recordings: (T, C) physical, from which the golden vectors are chosen.
+
+    Raises:
+        ExportError: if a format cannot hold the model.
+        MissingDependencyError: if a writer or the C compiler is not installed.
+    """
+    chosen = choose(recordings, model.interface.task.window)
+    files = {
+        FLOAT_MODEL: encode_model(model),
+        MODEL_FILES["native"]: encode_model(integers.native),
+        MODEL_FILES["tflite"]: encode_model(integers.tflite),
+        STEP_MODEL: encode_model(integers.step),
+        TFLITE_FUSED: fused_tflite(integers.tflite),
+        TFLITE_STEP: step_tflite(integers.step),
+        **_golden_files(
+            {
+                "native": golden(integers.native, None, chosen),
+                "tflite": golden(integers.tflite, "tflite", chosen),
+                "tflm": golden(integers.tflite, "tflm", chosen),
+                "step": golden(integers.step, "tflite", chosen),
+                "step-tflm": golden(integers.step, "tflm", chosen),
+            }
+        ),
+    }
+    return files | _c_files(write_c(integers.native), host_sources(integers.native))
+
+
+def float_files(model: FloatModel, recordings: Recordings) -> Files:
+    """Everything in a float bundle but its manifest; see ``int8_files``."""
+    chosen = choose(recordings, model.interface.task.window)
+    files = {
+        FLOAT_MODEL: encode_model(model),
+        TFLITE_FLOAT: float_tflite(model),
+        ONNX: onnx_model(model),
+        **_golden_files({"float": golden(model, None, chosen)}),
+    }
+    return files | _c_files(write_c_float(model), host_sources(model))
+
+
+def _golden_files(vectors: Mapping[str, Golden]) -> Files:
+    return {GOLDEN.format(arithmetic=name): encode_golden(arrays) for name, arrays in vectors.items()}
+
+
+def _c_files(sources: Mapping[str, bytes], host: Mapping[str, bytes]) -> Files:
+    library = LIBRARY.format(machine=platform.machine())
+    return {f"{C_FOLDER}/{name}": content for name, content in sources.items()} | {library: compile_shared(host)}
+
+
+def write_bundle(
+    directory: Path, name: str, model: FloatModel, files: Files, accuracy: Mapping[str, Any], notes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write files and the manifest over them into an empty directory; gives the manifest.
+
+    Args:
+        accuracy: metrics by ``float``, ``native`` and ``tflite``.
+        notes: more tables for the manifest, such as ``calibration`` and ``quantisation``.
+    """
+    manifest = {
+        "schema": SCHEMA,
+        "name": name,
+        "files": {path: _stated(content) for path, content in files.items()},
+        "arithmetics": _arithmetics(files),
+        "interface": interface_to_json(model.interface),
+        "sizes": sizes(model, files),
+        "accuracy": dict(accuracy),
+        "tools": _tools(),
+        **notes,
+    }
+    for path, content in files.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_bytes(content)
+    text = json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False)
+    (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    return manifest
+
+
+def sizes(model: FloatModel, files: Files) -> dict[str, int]:
+    """What a user compares with a board: parameters, file sizes, and the state of one stream in C, in bytes."""
+    named = {"tflite": TFLITE_FUSED, "tflite_step": TFLITE_STEP, "tflite_float": TFLITE_FLOAT, "onnx": ONNX}
+    units = [layer.units for layer in model.layers]
+    return {
+        "parameters": model.parameters,
+        **{key: len(files[path]) for key, path in named.items() if path in files},
+        "c_state": state_bytes(units, 4 if TFLITE_FLOAT in files else 2),
+        "bundle": sum(len(content) for content in files.values()),
+    }
+
+
+def _arithmetics(files: Files) -> dict[str, list[str]]:
+    """Which arithmetic each artefact computes."""
+    in_c = ["float"] if TFLITE_FLOAT in files else ["native"]
+    known = {
+        TFLITE_FUSED: ["tflite", "tflm"],
+        TFLITE_STEP: ["step", "step-tflm"],
+        TFLITE_FLOAT: ["float"],
+        ONNX: ["float"],
+        MODEL_FILES["native"]: ["native"],
+        MODEL_FILES["tflite"]: ["tflite", "tflm"],
+        STEP_MODEL: ["step", "step-tflm"],
+        f"{C_FOLDER}/model.c": in_c,
+        LIBRARY.format(machine=platform.machine()): in_c,
+    }
+    return {path: known[path] for path in files if path in known}
+
+
+def _stated(content: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _tools() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,312 @@
+"""Every artefact of a bundle beside the reference: outputs and states, in single steps and in chunks.
+
+Integers are compared byte for byte. Float artefacts are compared within a stated tolerance, for each sums in its own
+order.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.bundle import (
+    C_FOLDER,
+    FLOAT_MODEL,
+    GOLDEN,
+    LIBRARY,
+    MODEL_FILES,
+    ONNX,
+    STEP_MODEL,
+    TFLITE_FLOAT,
+    TFLITE_FUSED,
+    TFLITE_STEP,
+    Bundle,
+)
+from edge_lstm.compiler import compile_shared
+from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
+from edge_lstm.integer import Arithmetic, TfliteModel
+from edge_lstm.model import GATES, Scaling
+from edge_lstm.modelfile import Model, decode_model
+from edge_lstm.reference import network, trace, traces
+from edge_lstm.runtimes.c_library import CLibrary
+from edge_lstm.runtimes.worker import Job, Trace, run_jobs
+from edge_lstm_export.c_source import kernels
+from edge_lstm_export.difference import Comparison, Difference, compare
+from edge_lstm_export.gates import likely_gate
+from edge_lstm_export.golden import Golden, recordings_of, traces_of
+
+Array = NDArray[Any]
+
+CALLS = (1, 37)
+"""Steps a call: single steps, and chunks of a size that divides no usual window, so that they end everywhere."""
+
+FLOAT_TOLERANCE = 1e-3
+"""Of float artefacts, relative to the largest output: float32 sums in another order, over a thousand steps."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An artefact and what runs it.
+
+    Args:
+        arithmetic: the golden vectors it is held against.
+        file: in the bundle; ``SOURCES`` is the C source, compiled on the spot.
+    """
+
+    name: str
+    runtime: str
+    arithmetic: str
+    file: str
+
+
+SOURCES = f"{C_FOLDER}/model.c"
+
+TARGETS = (
+    Target("tflite-runtime", "tflite-runtime", "tflite", TFLITE_FUSED),
+    Target("litert", "litert", "tflite", TFLITE_FUSED),
+    Target("tflm", "tflm", "tflm", TFLITE_FUSED),
+    Target("tflite-runtime, explicit state", "tflite-runtime", "step", TFLITE_STEP),
+    Target("litert, explicit state", "litert", "step", TFLITE_STEP),
+    Target("tflm, explicit state", "tflm", "step-tflm", TFLITE_STEP),
+    Target("c, compiled here", "c", "native", SOURCES),
+    Target("c, library", "c", "native", LIBRARY.format(machine=platform.machine())),
+    Target("tflite-runtime", "tflite-runtime", "float", TFLITE_FLOAT),
+    Target("litert", "litert", "float", TFLITE_FLOAT),
+    Target("c, compiled here", "c", "float", SOURCES),
+    Target("c, library", "c", "float", LIBRARY.format(machine=platform.machine())),
+    Target("onnxruntime", "onnxruntime", "float", ONNX),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One artefact in one runtime against the reference, in single steps and in chunks.
+
+    Args:
+        steps, bytes: how much was compared.
+        mismatches: codes that differ (integers), or values beyond the tolerance (floats).
+        tolerance: None for integers, which must be equal.
+        not_run: why nothing was compared, where that is so.
+    """
+
+    target: str
+    arithmetic: str
+    steps: int = 0
+    bytes: int = 0
+    mismatches: int = 0
+    first_mismatch: str | None = None
+    tolerance: float | None = None
+    not_run: str | None = None
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """All checks of a bundle. What could not be run here is listed, never passed over."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that ran agrees, and something did run."""
+        ran = [check for check in self.checks if check.not_run is None]
+        return bool(ran) and not any(check.mismatches for check in ran)
+
+    @property
+    def not_run(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.not_run is not None)
+
+    def require_ok(self) -> None:
+        """Raise VerificationError unless ``ok``."""
+        if not self.ok:
+            bad = next((check for check in self.checks if check.mismatches), None)
+            raise VerificationError(
+                f"{bad.target} ({bad.arithmetic}): {bad.mismatches} codes differ, first {bad.first_mismatch}"
+                if bad
+                else "nothing could be verified: no runtime is installed; pip install 'edge-lstm[tflite]'"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        checks = [{k: v for k, v in vars(c).items() if v is not None or k == "first_mismatch"} for c in self.checks]
+        return {"ok": self.ok, "checks": checks}
+
+
+def verify(bundle: Bundle) -> VerifyReport:
+    """Run every artefact of a bundle on its golden recordings.
+
+    Raises:
+        BundleError: if a part of the bundle is missing.
+    """
+    goldens = {a: bundle.golden(a) for a in REFERENCES if bundle.has(GOLDEN.format(arithmetic=a))}
+    if not goldens:
+        raise BundleError(f"{bundle.path}: has no golden vectors to verify against; export it again")
+    targets = [t for t in TARGETS if t.arithmetic in goldens and bundle.has(t.file) and _exists_here(t.runtime)]
+    runtimes = sorted({target.runtime for target in targets})
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        checks = pool.map(lambda r: _check(bundle, r, [t for t in targets if t.runtime == r], goldens), runtimes)
+        references = [_reference(bundle, name, golden) for name, golden in goldens.items()]
+        return VerifyReport((*references, *(check for each in checks for check in each)))
+
+
+REFERENCES: dict[str, tuple[str, Arithmetic | None]] = {
+    "native": (MODEL_FILES["native"], None),
+    "tflite": (MODEL_FILES["tflite"], "tflite"),
+    "tflm": (MODEL_FILES["tflite"], "tflm"),
+    "step": (STEP_MODEL, "tflite"),
+    "step-tflm": (STEP_MODEL, "tflm"),
+    "float": (FLOAT_MODEL, None),
+}
+"""Golden vectors, by name → the model file behind them and the arithmetic the reference computes it in."""
+
+
+def _exists_here(runtime: str) -> bool:
+    """Whether there is such a runtime for this platform at all."""
+    linux = sys.platform == "linux"
+    if runtime == "tflm":
+        return linux and platform.machine() == "x86_64"
+    return runtime != "tflite-runtime" or (linux and sys.version_info < (3, 12))
+
+
+def _reference(bundle: Bundle, name: str, golden: Golden) -> Check:
+    """The golden vectors against the model in the bundle, computed anew."""
+    model, arithmetic = _model(bundle, name), REFERENCES[name][1]
+    seen = traces(network(model, arithmetic), _inputs(golden), _window(bundle))
+    found = [_trace(each, len(model.layers)) for each in seen]
+    tolerance = FLOAT_TOLERANCE if name == "float" else None
+    compared = compare(traces_of(golden), found, tolerance=tolerance)
+    return _result(Target("reference", "reference", name, ""), [compared], tolerance)
+
+
+def _check(bundle: Bundle, runtime: str, targets: Sequence[Target], goldens: Mapping[str, Golden]) -> list[Check]:
+    """All that one runtime has to run, in one process."""
+    cases = [_case(bundle, target, goldens[target.arithmetic]) for target in targets]
+    try:
+        with _files(bundle, targets) as files:
+            found = run_jobs(
+                runtime,
+                [Job(f, c.inputs, n, _window(bundle)) for f, c in zip(files, cases, strict=True) for n in CALLS],
+            )
+    except MissingDependencyError as error:
+        return [Check(target.name, target.arithmetic, not_run=str(error)) for target in targets]
+    by_target = [found[k : k + len(CALLS)] for k in range(0, len(found), len(CALLS))]
+    return [_judge(bundle, case, traces) for case, traces in zip(cases, by_target, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a target is given, and what it must give."""
+
+    target: Target
+    inputs: list[Array]
+    expected: list[Trace]
+
+
+def _case(bundle: Bundle, target: Target, golden: Golden) -> Case:
+    if target.runtime == "onnxruntime":
+        return Case(target, *_in_physical_units(golden, bundle.interface.target_scaling))
+    return Case(target, _inputs(golden), traces_of(golden))
+
+
+def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Check:
+    target = case.target
+    tolerance = FLOAT_TOLERANCE if target.arithmetic == "float" else None
+    compared = [
+        compare(case.expected, traces, steps, _window(bundle), tolerance)
+        for steps, traces in zip(CALLS, found, strict=True)
+    ]
+    check = _result(target, compared, tolerance)
+    first = next((c.first for c in compared if c.first), None)
+    if first is None or tolerance is not None:
+        return check
+    gate = _gate(bundle, target, case.inputs[first.recording], found[0][first.recording], first)
+    return replace(check, first_mismatch=str(first.blaming(gate)))
+
+
+def _result(target: Target, compared: Sequence[Comparison], tolerance: float | None) -> Check:
+    first = next((c.first for c in compared if c.first), None)
+    return Check(
+        target.name,
+        target.arithmetic,
+        steps=sum(c.steps for c in compared),
+        bytes=sum(c.bytes for c in compared),
+        mismatches=sum(c.mismatches for c in compared),
+        first_mismatch=None if first is None else str(first),
+        tolerance=tolerance,
+    )
+
+
+def _gate(bundle: Bundle, target: Target, codes: Array, found: Trace, first: Difference) -> str:
+    """The gate behind a difference: seen in C, inferred where a runtime shows only its state."""
+    model = _model(bundle, target.arithmetic)
+    if first.tensor == "c" and isinstance(model, TfliteModel):
+        return likely_gate(model, cast(Arithmetic, target.arithmetic), codes, found, first, _window(bundle))
+    if first.tensor == "c" and target.file == SOURCES:
+        return _gate_in_c(bundle, model, codes, first)
+    return first.gate
+
+
+def _gate_in_c(bundle: Bundle, model: Model, codes: Array, first: Difference) -> str:
+    """The first gate that differs in that step, from the same sources compiled with taps."""
+    window = _window(bundle)
+    start = 0 if window is None else first.step // window * window
+    with _compiled(bundle, ["EL_TAP"]) as file:
+        found = CLibrary(file).trace(codes[start : first.step + 1])
+    exact = trace(network(model), codes[start : first.step + 1])
+    differing = [g for g in GATES if not np.array_equal(found[first.layer, g][-1], exact[first.layer, g][-1])]
+    return differing[0] if differing else "none, the cell update"
+
+
+@contextmanager
+def _files(bundle: Bundle, targets: Sequence[Target]) -> Iterator[list[Path]]:
+    """The file of each target; sources are compiled for as long as they are needed."""
+    with ExitStack() as held:
+        yield [
+            held.enter_context(_compiled(bundle, [])) if target.file == SOURCES else bundle.file(target.file)
+            for target in targets
+        ]
+
+
+@contextmanager
+def _compiled(bundle: Bundle, defines: Sequence[str]) -> Iterator[Path]:
+    """The bundle's own C sources as a shared library."""
+    names = [name for name in bundle.manifest["files"] if name.startswith(f"{C_FOLDER}/") and name[-2:] in (".c", ".h")]
+    sources = {Path(name).name: bundle.file(name).read_bytes() for name in names}
+    library = compile_shared({**sources, **kernels.kernel_files([kernels.HOST_FILE])}, defines)
+    with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
+        file = Path(folder) / "libmodel.so"
+        file.write_bytes(library)
+        yield file
+
+
+def _window(bundle: Bundle) -> int | None:
+    return bundle.interface.task.window
+
+
+def _model(bundle: Bundle, name: str) -> Model:
+    file = bundle.file(REFERENCES[name][0])
+    return decode_model(file.read_bytes(), str(file))
+
+
+def _inputs(golden: Golden) -> list[Array]:
+    return [golden[f"{k}.codes"] for k in range(recordings_of(golden))]
+
+
+def _in_physical_units(golden: Golden, target_scaling: Scaling) -> tuple[list[Array], list[Trace]]:
+    """Inputs and traces of the recordings that a sensor could send, as a file with the scaling inside takes them."""
+    kept = [k for k in range(recordings_of(golden)) if f"{k}.physical" in golden]
+    traces = traces_of(golden)
+    scaled = [replace(traces[k], outputs=target_scaling.undo(traces[k].outputs)) for k in kept]
+    return [golden[f"{k}.physical"] for k in kept], scaled
+
+
+def _trace(seen: dict[tuple[int, str], Array], layers: int) -> Trace:
+    return Trace(seen[layers, "y"], tuple((seen[k, "h"], seen[k, "c"]) for k in range(layers)))
