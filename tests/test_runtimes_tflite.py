@@ -14,6 +14,7 @@ from edge_lstm.runtimes.worker import RUNTIMES, run_isolated
 from edge_lstm_export.tflite import fused_tflite
 
 SIZE = (3, (5, 7), 2)
+INTERPRETERS = ("tflite-runtime", "litert", "tflm")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ print([[part.dtype.name for part in layer] for layer in kept])
 """
 
 
-@pytest.mark.parametrize("runtime", list(RUNTIMES))
+@pytest.mark.parametrize("runtime", INTERPRETERS)
 def test_a_stream_resets_and_resumes_from_a_saved_state(runtime, file):
     """Reset gives the fresh state; a state saved in one stream and set in another continues byte for byte."""
     done = subprocess.run([sys.executable, "-c", STREAM, runtime, file], capture_output=True, text=True, check=False)
@@ -116,7 +117,7 @@ def test_a_sample_that_does_not_fit_is_refused(file, codes, said):
         litert(file).step(np.array(codes))
 
 
-@pytest.mark.parametrize("runtime", list(RUNTIMES))
+@pytest.mark.parametrize("runtime", INTERPRETERS)
 def test_a_file_that_is_missing_or_not_tflite_is_refused(tmp_path, runtime):
     """The interpreters themselves would crash on some of these."""
     (tmp_path / "text.tflite").write_bytes(b"not a model at all")

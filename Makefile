@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`. Both make their environment in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+EXTRAS := train,tflite,micro,onnx,audio,cc,dev
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := test
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/python bench/demo.py
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Every figure in README and docs. Data sets are looked for in EDGE_LSTM_DATA.
+bench: $(READY)
+	$(BIN)/python bench/accuracy.py
+	$(BIN)/python bench/signal_to_noise.py
+	$(BIN)/python bench/export_time.py
+
+clean:
+	rm -rf build .venv

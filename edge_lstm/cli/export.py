@@ -1,0 +1,44 @@
+"""``edge-lstm export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_lstm.cli import options
+
+
+@click.command()
+@options.project
+@options.model("Float model file.  [default: build/NAME.safetensors]")
+@options.output("Bundle folder to write.  [default: build/NAME]")
+@click.option("--int8/--float", "int8", default=None, help="Quantise, or write the float bundle.  [default: float]")
+@click.option("--scheme", help="Of the native arithmetic: w8a16 or w8a8.  [default: w8a16]")
+@click.option("--observer", help="Of the ranges: min-max, percentile, mse or entropy.  [default: min-max]")
+@click.option("--percentile", type=float, help="What the observer percentile keeps.  [default: 99.99]")
+@options.as_json
+@options.quiet
+def export(
+    project_path: Path, model_path: Path | None, output: Path | None, as_json: bool, quiet: bool, **asked: Any
+) -> None:
+    """Calibrate, quantise, write and verify a bundle: the main job."""
+    from edge_lstm.cli.table import metrics_table, sizes_table
+    from edge_lstm.export import export_bundle
+    from edge_lstm.pipeline import prepare
+    from edge_lstm.project import load_project
+
+    project = load_project(project_path).asking(export=asked)
+    prepared = prepare(project)
+    options.print_notes(prepared.notes, quiet)
+    exported = export_bundle(prepared, model_path or project.model_file, output or project.bundle_folder)
+    options.print_notes(exported.notes, quiet)
+    if as_json:
+        options.print_json(exported.to_json())
+        return
+    checks = exported.verification["checks"]
+    ran = sum("not_run" not in check for check in checks)
+    click.echo(metrics_table(exported.accuracy))
+    click.echo(sizes_table(exported.sizes))
+    click.echo(f"{exported.bundle}: verified by {ran} of {len(checks)} checks")

@@ -1,0 +1,45 @@
+"""Results as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of texts, aligned; the first column to the left, the others to the right."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a model, one column a figure; figures that are not one number are for JSON."""
+    names = [name for name, value in next(iter(metrics.values())).items() if isinstance(value, int | float)]
+    rows = [["", *names]]
+    rows += [[kind, *(_figure(values[name]) for name in names)] for kind, values in metrics.items()]
+    return columns(rows)
+
+
+def sizes_table(sizes: Mapping[str, int]) -> str:
+    """One row a size; all are bytes but the number of parameters."""
+    units = {"parameters": ""}
+    return columns([[name.replace("_", " "), f"{size:,}", units.get(name, "B")] for name, size in sizes.items()])
+
+
+def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
+    """One row a check; below them what did not run and the first difference of what disagrees."""
+    names = ("target", "arithmetic", "steps", "bytes", "mismatches")
+    rows = [names, *(tuple(str(check[name]) for name in names) for check in checks if "not_run" not in check)]
+    failed = [f"{c['target']}: first at {c['first_mismatch']}" for c in checks if c["first_mismatch"] is not None]
+    not_run = [f"{c['target']}: not run: {c['not_run']}" for c in checks if "not_run" in c]
+    return "\n".join([columns(rows), *not_run, *failed])
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -1,0 +1,115 @@
+"""A float model to a verified bundle: calibrate, quantise, write, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.bundle import MANIFEST, Bundle
+from edge_lstm.evaluation import evaluate, refuse_other_sensor_or_task
+from edge_lstm.files import new_directory
+from edge_lstm.metrics import Metrics
+from edge_lstm.model import FloatModel
+from edge_lstm.modelfile import Model
+from edge_lstm.pipeline import Prepared, load_float_model
+from edge_lstm.project import ExportSpec
+from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
+from edge_lstm_calibration.quantise_step import quantise_step
+from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
+from edge_lstm_export.verify import verify
+
+Recordings = Sequence[NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """What ``export_bundle`` wrote.
+
+    Args:
+        bundle: its directory.
+        accuracy: metrics by ``float``, ``int8`` (native) and ``tflite``.
+        verification: the JSON of the report.
+        notes: what a user should know about it, a sentence each.
+    """
+
+    bundle: Path
+    sizes: dict[str, int]
+    accuracy: dict[str, Metrics]
+    verification: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "bundle": str(self.bundle), "notes": list(self.notes)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Contents:
+    """A bundle before it is written: its files, the models to judge, and what the manifest says besides."""
+
+    files: Files
+    models: dict[str, Model]
+    tables: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Exported:
+    """Write the bundle that the project's ``[export]`` table asks for.
+
+    Calibration replays training recordings; accuracies and golden vectors are of the test part. The bundle takes
+    its place only when every artefact was found equal to the reference.
+
+    Raises:
+        VerificationError: if an artefact disagrees with the reference.
+        EdgeLstmError: of any other stage. What was at ``directory`` is then still there.
+    """
+    project, judged = prepared.project, prepared.judged()
+    model = load_float_model(model_file)
+    refuse_other_sensor_or_task(model.interface, prepared.dataset, project.task)
+    learnt, unseen = ([r.series for r in part.recordings] for part in (prepared.parts.train, judged))
+    with new_directory(directory, MANIFEST) as work:
+        if project.export.int8:
+            contents = _quantised(model, project.export, spread(learnt, project.export.calibration), unseen)
+        else:
+            contents = _Contents(float_files(model, unseen), {"float": model}, {})
+        accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
+        manifest = write_bundle(work, project.name, model, contents.files, accuracy, contents.tables)
+        report = verify(Bundle.open(work))
+        report.require_ok()
+    named = {"int8" if name == "native" else name: metrics for name, metrics in accuracy.items()}
+    not_run = tuple(f"{check.target} was not checked: {check.not_run}" for check in report.not_run)
+    return Exported(directory, manifest["sizes"], named, report.to_json(), (*contents.notes, *not_run))
+
+
+def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
+    """At most ``most`` recordings, evenly over all of them, so that no class is left out by its place."""
+    chosen = np.unique(np.linspace(0, len(recordings) - 1, min(most, len(recordings))).round().astype(int))
+    return [recordings[k] for k in chosen]
+
+
+def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: Recordings) -> _Contents:
+    calibration = calibrate(model, learnt, spec.observer, spec.percentile)
+    integers = Integers(
+        quantise_native(model, calibration, spec.scheme),
+        quantise_tflite(model, calibration),
+        quantise_step(model, calibration),
+    )
+    models: dict[str, Model] = {"float": model, "native": integers.native, "tflite": integers.tflite}
+    tables = {
+        "calibration": {
+            "recordings": len(calibration.recordings),
+            "steps": calibration.steps,
+            "observer": calibration.observer,
+            "warnings": list(calibration.warnings),
+        },
+        "quantisation": {
+            "scheme": spec.scheme,
+            "native": error_report(model, integers.native, unseen),
+            "tflite": error_report(model, integers.tflite, unseen),
+        },
+    }
+    return _Contents(int8_files(model, integers, unseen), models, tables, calibration.warnings)

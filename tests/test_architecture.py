@@ -1,0 +1,128 @@
+"""Who may import whom: data flows one way, and the small core stays small."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "edge_lstm": ROOT / "edge_lstm",
+    "edge_lstm_calibration": ROOT / "calibration" / "edge_lstm_calibration",
+    "edge_lstm_export": ROOT / "firmware_export" / "edge_lstm_export",
+}
+
+RULES = {
+    "edge_lstm.errors": (),
+    "edge_lstm.model": ("errors",),
+    "edge_lstm.integer": ("errors", "model"),
+    "edge_lstm.integer_step": ("errors", "model", "integer"),
+    "edge_lstm.arithmetic": ("errors", "model", "integer", "integer_step", "arithmetic"),
+    "edge_lstm.cells": ("errors", "model", "integer", "integer_step", "arithmetic", "cells"),
+    "edge_lstm.reference": ("errors", "model", "integer", "integer_step", "arithmetic", "cells", "reference"),
+    "edge_lstm.files": ("errors",),
+    "edge_lstm.modelfile": ("errors", "files", "model", "integer", "integer_step"),
+    "edge_lstm.datasets": ("errors", "model", "datasets"),
+    "edge_lstm.training": ("errors", "model", "files", "datasets", "modelfile", "reference", "streaming", "training"),
+    "edge_lstm_calibration": (
+        *("errors", "model", "integer", "integer_step", "arithmetic", "cells", "reference"),
+        "edge_lstm_calibration",
+    ),
+}
+"""A module or package → what of this project it may import. Those not listed are the outer layers."""
+
+BASE = {"numpy", "safetensors"}
+"""What modules may import from outside at import time; the command line adds click."""
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package, folder in PACKAGES.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found.append((".".join([package, *(p for p in parts if p != "__init__")]), path))
+    return found
+
+
+def imports(path: Path, top_level_only: bool) -> set[str]:
+    """Modules a file imports; TYPE_CHECKING blocks run nothing and do not count."""
+    tree = ast.parse(path.read_text())
+    names: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if top_level_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree)
+    return names
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def rule_of(module: str) -> tuple[str, tuple[str, ...]] | None:
+    return next(((rule, allowed) for rule, allowed in RULES.items() if within(module, rule)), None)
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else "")
+def test_a_module_imports_only_what_its_layer_may(module, path) -> None:
+    """The broken rule is quoted."""
+    rule = rule_of(module)
+    if rule is None:
+        return
+    layer, allowed = rule
+    full = [a if a.startswith("edge_lstm") else f"edge_lstm.{a}" for a in allowed]
+    ours = {n for n in imports(path, top_level_only=False) if n.split(".")[0] in PACKAGES and n not in PACKAGES}
+    bad = sorted(n for n in ours if not any(within(n, a) for a in full))
+    assert not bad, f"{module} imports {bad[0]}, but {layer} may import only: {', '.join(allowed) or 'nothing of ours'}"
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else "")
+def test_nothing_outside_the_base_install_is_imported_at_import_time(module, path) -> None:
+    """TensorFlow, onnx and friends load inside the function that needs them; the core needs NumPy alone."""
+    stdlib = __import__("sys").stdlib_module_names
+    allowed = BASE | ({"click"} if within(module, "edge_lstm.cli") else set())
+    outside = {n.split(".")[0] for n in imports(path, top_level_only=True)} - set(stdlib) - set(PACKAGES)
+    assert outside <= allowed, f"{module} imports {sorted(outside - allowed)[0]} at import time"
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else "")
+def test_nobody_imports_the_command_line(module, path) -> None:
+    """cli → anyone; nobody → cli."""
+    if within(module, "edge_lstm.cli"):
+        return
+    assert not [n for n in imports(path, top_level_only=False) if within(n, "edge_lstm.cli")]
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    """A folder with Python in it that pyproject.toml does not name would be missing after an install."""
+    named = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    found = {m if p.name == "__init__.py" else m.rpartition(".")[0] for m, p in modules()}
+    assert found | {"edge_lstm.boards"} == named
+
+
+def test_only_the_command_line_prints() -> None:
+    """The library raises and returns."""
+    printing = [
+        module
+        for module, path in modules()
+        if not within(module, "edge_lstm.cli")
+        and any(
+            isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "print"
+            for n in ast.walk(ast.parse(path.read_text()))
+        )
+    ]
+    assert printing == []
