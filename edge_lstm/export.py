@@ -33,6 +33,7 @@ class Exported:
     Args:
         bundle: its directory.
         accuracy: metrics by ``float``, ``int8`` (native) and ``tflite``.
+        quantisation: what it cost, by ``native`` and ``tflite``: see ``edge_lstm_calibration.error_report``.
         verification: the JSON of the report.
         notes: what a user should know about it, a sentence each.
     """
@@ -40,6 +41,7 @@ class Exported:
     bundle: Path
     sizes: dict[str, int]
     accuracy: dict[str, Metrics]
+    quantisation: dict[str, Any]
     verification: dict[str, Any]
     notes: tuple[str, ...]
 
@@ -82,7 +84,8 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
         report.require_ok()
     named = {"int8" if name == "native" else name: metrics for name, metrics in accuracy.items()}
     not_run = tuple(f"{check.target} was not checked: {check.not_run}" for check in report.not_run)
-    return Exported(directory, manifest["sizes"], named, report.to_json(), (*contents.notes, *not_run))
+    cost = contents.tables.get("quantisation", {})
+    return Exported(directory, manifest["sizes"], named, cost, report.to_json(), (*contents.notes, *not_run))
 
 
 def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
@@ -107,8 +110,7 @@ def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: 
             "warnings": list(calibration.warnings),
         },
         "quantisation": {
-            "scheme": spec.scheme,
-            "native": error_report(model, integers.native, unseen),
+            "native": {"scheme": spec.scheme, **error_report(model, integers.native, unseen)},
             "tflite": error_report(model, integers.tflite, unseen),
         },
     }

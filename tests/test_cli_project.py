@@ -165,7 +165,7 @@ def test_the_manifest_says_what_the_bundle_is(exported, project):
     assert manifest["interface"]["rate_hz"] == 50.0
     assert manifest["accuracy"].keys() == {"float", "native", "tflite"}
     assert manifest["calibration"]["recordings"] > 0
-    assert manifest["quantisation"]["scheme"] == "w8a16"
+    assert manifest["quantisation"]["native"]["scheme"] == "w8a16"
     assert set(manifest["arithmetics"]["model_int8.tflite"]) == {"tflite", "tflm"}
 
 

@@ -24,7 +24,7 @@ def export(
     project_path: Path, model_path: Path | None, output: Path | None, as_json: bool, quiet: bool, **asked: Any
 ) -> None:
     """Calibrate, quantise, write and verify a bundle: the main job."""
-    from edge_lstm.cli.table import metrics_table, sizes_table
+    from edge_lstm.cli.table import metrics_table, quantisation_table, sizes_table
     from edge_lstm.export import export_bundle
     from edge_lstm.pipeline import prepare
     from edge_lstm.project import load_project
@@ -40,5 +40,7 @@ def export(
     checks = exported.verification["checks"]
     ran = sum("not_run" not in check for check in checks)
     click.echo(metrics_table(exported.accuracy))
+    if exported.quantisation:
+        click.echo(quantisation_table(exported.quantisation))
     click.echo(sizes_table(exported.sizes))
     click.echo(f"{exported.bundle}: verified by {ran} of {len(checks)} checks")

@@ -32,6 +32,20 @@ def sizes_table(sizes: Mapping[str, int]) -> str:
     return columns([[name.replace("_", " "), f"{size:,}", units.get(name, "B")] for name, size in sizes.items()])
 
 
+def quantisation_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row an arithmetic: signal-to-noise ratio in dB of the outputs, and of the gate where most is lost."""
+    rows = [["", "output", "worst gate", "layer", "of it"]]
+    for name, report in reports.items():
+        worst = report["worst_gate"] or {"gate": "-", "layer": "-", "snr_db": None}
+        output = report["tensors"][-1]["snr_db"]
+        rows.append([name, _decibels(output), worst["gate"], str(worst["layer"]), _decibels(worst["snr_db"])])
+    return columns(rows)
+
+
+def _decibels(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.1f} dB"
+
+
 def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
     """One row a check; below them what did not run and the first difference of what disagrees."""
     names = ("target", "arithmetic", "steps", "bytes", "mismatches")

@@ -74,7 +74,7 @@ def compare(
     first: Difference | None = None
     for k, (want, got) in enumerate(zip(expected, found, strict=True)):
         for step, layer, tensor, wanted, seen in _pairs(want, got, chunk, window):
-            counted += seen.nbytes
+            counted += wanted.nbytes
             unequal = np.argwhere(_apart(wanted, seen, tolerance))
             differing += len(unequal)
             if len(unequal):

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from edge_lstm.integer import Arithmetic
+from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
+from edge_lstm.integer_step import StepModel
 from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, traces
@@ -22,8 +23,8 @@ from edge_lstm.runtimes.worker import Trace
 Array = NDArray[Any]
 Golden = dict[str, Array]
 
-RECORDINGS, MOST_STEPS = 4, 1500
-"""How many recordings a bundle keeps, and how many steps of them in all."""
+FEWEST_RECORDINGS, MOST_STEPS = 4, 1500
+"""How many recordings a bundle keeps at least, if there are as many, and how many steps of them in all at most."""
 
 STRESS_STEPS = 320
 _RUN = 40
@@ -31,8 +32,10 @@ _FAR = 6
 
 
 def choose(recordings: Sequence[Array], window: int | None = None) -> list[Array]:
-    """Whole recordings from all over the data, cut only if one alone is longer than what is kept of all."""
-    picks = np.unique(np.linspace(0, len(recordings) - 1, min(RECORDINGS, len(recordings))).round().astype(int))
+    """Recordings from all over the data, whole unless they are longer than the steps that are kept allow."""
+    longest = max((len(r) for r in recordings), default=1)
+    count = min(len(recordings), max(FEWEST_RECORDINGS, MOST_STEPS // longest))
+    picks = np.unique(np.linspace(0, len(recordings) - 1, count).round().astype(int))
     share = MOST_STEPS // max(len(picks), 1)
     steps = share if window is None else max(share // window, 1) * window
     return [np.asarray(recordings[k], np.float32)[:steps] for k in picks]
@@ -63,7 +66,7 @@ def golden(model: Model, arithmetic: Arithmetic | None, recordings: Sequence[Arr
         samples for a float model), ``k.outputs`` (T, O), ``k.layer.hidden`` and ``k.layer.cell`` (T, H).
     """
     net, window = network(model, arithmetic), model.interface.task.window
-    code, cell = (np.float32, np.float32) if isinstance(model, FloatModel) else (np.int16, np.int32)
+    code, cell = _TYPES[type(model)]
     arrays: Golden = {}
     inputs = [*(encode(model, r) for r in recordings), stress(model)]
     for k, physical in enumerate(recordings):
@@ -75,6 +78,15 @@ def golden(model: Model, arithmetic: Arithmetic | None, recordings: Sequence[Arr
             arrays[f"{k}.{layer}.hidden"] = seen[layer, "h"].astype(code)
             arrays[f"{k}.{layer}.cell"] = seen[layer, "c"].astype(cell)
     return arrays
+
+
+_TYPES: dict[type, tuple[Any, Any]] = {
+    FloatModel: (np.float32, np.float32),
+    NativeModel: (np.int16, np.int32),
+    TfliteModel: (np.int8, np.int16),
+    StepModel: (np.int8, np.int8),
+}
+"""What a model's codes and its cell state are kept as."""
 
 
 def encode(model: Model, physical: Array) -> Array:

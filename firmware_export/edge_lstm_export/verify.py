@@ -70,6 +70,7 @@ class Target:
 
 
 SOURCES = f"{C_FOLDER}/model.c"
+LIBRARY_HERE = LIBRARY.format(machine=platform.machine())
 
 TARGETS = (
     Target("tflite-runtime", "tflite-runtime", "tflite", TFLITE_FUSED),
@@ -79,11 +80,11 @@ TARGETS = (
     Target("litert, explicit state", "litert", "step", TFLITE_STEP),
     Target("tflm, explicit state", "tflm", "step-tflm", TFLITE_STEP),
     Target("c, compiled here", "c", "native", SOURCES),
-    Target("c, library", "c", "native", LIBRARY.format(machine=platform.machine())),
+    Target("c, library", "c", "native", LIBRARY_HERE),
     Target("tflite-runtime", "tflite-runtime", "float", TFLITE_FLOAT),
     Target("litert", "litert", "float", TFLITE_FLOAT),
     Target("c, compiled here", "c", "float", SOURCES),
-    Target("c, library", "c", "float", LIBRARY.format(machine=platform.machine())),
+    Target("c, library", "c", "float", LIBRARY_HERE),
     Target("onnxruntime", "onnxruntime", "float", ONNX),
 )
 
@@ -154,7 +155,8 @@ def verify(bundle: Bundle) -> VerifyReport:
     with ThreadPoolExecutor(max_workers=2) as pool:
         checks = pool.map(lambda r: _check(bundle, r, [t for t in targets if t.runtime == r], goldens), runtimes)
         references = [_reference(bundle, name, golden) for name, golden in goldens.items()]
-        return VerifyReport((*references, *(check for each in checks for check in each)))
+        encoded = [_encoding(bundle, goldens["native"])] if "native" in goldens and bundle.has(LIBRARY_HERE) else []
+        return VerifyReport((*references, *(check for each in checks for check in each), *encoded))
 
 
 REFERENCES: dict[str, tuple[str, Arithmetic | None]] = {
@@ -229,6 +231,22 @@ def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Chec
         return check
     gate = _gate(bundle, target, case.inputs[first.recording], found[0][first.recording], first)
     return replace(check, first_mismatch=str(first.blaming(gate)))
+
+
+def _encoding(bundle: Bundle, golden: Golden) -> Check:
+    """The device's own encoder on physical samples, against the codes of the reference."""
+    library = CLibrary(bundle.file(LIBRARY_HERE))
+    kept = [k for k in range(recordings_of(golden)) if f"{k}.physical" in golden]
+    expected = [Trace(golden[f"{k}.codes"], ()) for k in kept]
+    found = [Trace(library.encode(golden[f"{k}.physical"]), ()) for k in kept]
+    compared = compare(expected, found)
+    check = _result(Target("c, encoding of samples", "c", "native", LIBRARY_HERE), [compared], None)
+    at = compared.first
+    if at is None:
+        return check
+    channel = bundle.interface.channels[at.unit]
+    first = f"recording {at.recording}, step {at.step}, channel {channel!r}: {at.found} instead of {at.expected}"
+    return replace(check, first_mismatch=first)
 
 
 def _result(target: Target, compared: Sequence[Comparison], tolerance: float | None) -> Check:
