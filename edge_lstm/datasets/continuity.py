@@ -180,5 +180,7 @@ def _values(rows: Rows, steps: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """(start, stop) of every run of true flags."""
+    if not flags.any():  # nearly always: most recordings lack nothing
+        return
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

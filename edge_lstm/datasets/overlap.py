@@ -8,6 +8,7 @@ its anchor, and the overlap must contain it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,10 @@ def overlapping(recordings: Sequence[Recording]) -> list[tuple[int, int]]:
     for index, anchor in enumerate(anchors):
         if anchor is not None:
             anchored.setdefault(int(hashes[index][anchor]), []).append(index)
-    wanted = np.fromiter(anchored, np.uint64, len(anchored))
+    wanted = np.sort(np.fromiter(anchored, np.uint64, len(anchored)))
     pairs = []
     for earlier, runs in enumerate(hashes):
-        for step in np.flatnonzero(np.isin(runs, wanted)):
+        for step in np.flatnonzero(_among(runs, wanted)):
             for later in anchored[int(runs[step])]:
                 shift = step - (anchors[later] or 0)
                 if later == earlier or shift < 0 or (earlier, later) in seen:
@@ -96,16 +97,30 @@ def _anchor(series: NDArray[np.float32]) -> int | None:
     return None
 
 
+@cache
+def _odd_numbers(channels: int) -> NDArray[np.uint64]:
+    """(RUN, C) random odd numbers, always the same."""
+    drawn = np.random.default_rng(0).integers(1, 2**63, (RUN, channels), dtype=np.uint64)
+    return drawn * np.uint64(2) + np.uint64(1)
+
+
 def _run_hashes(series: NDArray[np.float32]) -> NDArray[np.uint64]:
     """(T, C) → (T - RUN + 1,) a hash of every run of RUN steps; collisions are sorted out by comparison."""
     count = max(0, len(series) - RUN + 1)
     words = series.view(np.uint32).astype(np.uint64)
-    odd = np.random.default_rng(0).integers(1, 2**63, (RUN, words.shape[1]), dtype=np.uint64) * np.uint64(2)
     hashes = np.zeros(count, np.uint64)
-    for offset, weights in enumerate(odd + np.uint64(1)):
+    for offset, weights in enumerate(_odd_numbers(words.shape[1])):
         mixed = words[offset : offset + count] * weights
         hashes += (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64)
     return hashes
+
+
+def _among(values: NDArray[np.uint64], ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of ``values`` occur in ``ordered``, without sorting it anew for every recording as np.isin would."""
+    if not len(ordered):
+        return np.zeros(len(values), np.bool_)
+    places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.asarray(ordered[places] == values)
 
 
 def _begins_alike(tail: NDArray[np.float32], head: NDArray[np.float32]) -> bool:
