@@ -84,7 +84,7 @@ class Affine:
         weights: (R, N) int8 in -127..127.
         bias: (R,) int32.
         multiplier: (R,) int32 in 128..255.
-        shift: (R,) int32 in 9..26.
+        shift: (R,) int32 in 9..26, in 1..26 for the layers of w8a8.
     """
 
     weights: Int8
@@ -108,7 +108,8 @@ class NativeLstm:
         blocks: w8a16: one block (4H, F + H) over the codes of x and h side by side.
             w8a8: two blocks, (4H, F) over x and (4H, H) over h.
         features: F.
-        hidden_bits: the hidden state is Q0.hidden_bits: 1.0 is ``2**hidden_bits``. 8..12 for w8a16, 7 for w8a8.
+        hidden_bits: the hidden state is Q0.hidden_bits: 1.0 is ``2**hidden_bits``. 8..12 for w8a16, 7..12 for
+            w8a8, which saturates it to int8.
     """
 
     blocks: tuple[Affine, ...]

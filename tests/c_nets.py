@@ -36,18 +36,17 @@ def random_native(
     """A network of random integers within the rules of the arithmetic: rows from quiet to always saturated."""
     rng = np.random.default_rng(seed)
     limit = int(rng.integers(100, 2048)) if scheme == "w8a16" else 127
-    bits = hidden_bits if scheme == "w8a16" else 7
     layers, below = [], np.full(features, limit)
     for count in units:
-        hidden = np.full(count, 1 << bits)
+        hidden = np.full(count, 1 << hidden_bits if scheme == "w8a16" else 128)
         columns = [np.concatenate([below, hidden])] if scheme == "w8a16" else [below, hidden]
-        blocks = tuple(_random_rows(rng, 4 * count, limits) for limits in columns)
-        layers.append(NativeLstm(blocks, len(below), bits))
+        blocks = tuple(_random_rows(rng, 4 * count, limits, 9 if scheme == "w8a16" else 1) for limits in columns)
+        layers.append(NativeLstm(blocks, len(below), hidden_bits))
         below = hidden
     return with_ends(tuple(layers), _random_rows(rng, outputs, below), np.full(features, limit))
 
 
-def _random_rows(rng: np.random.Generator, rows: int, limits: NDArray[Any]) -> Affine:
+def _random_rows(rng: np.random.Generator, rows: int, limits: NDArray[Any], least_shift: int = 9) -> Affine:
     weights = rng.integers(-127, 128, (rows, len(limits)))
     bias = rng.integers(-(1 << 21), 1 << 21, rows) // (1 << rng.integers(0, 16, rows))
     reach = np.abs(weights) @ limits + np.abs(bias)
@@ -55,7 +54,7 @@ def _random_rows(rng: np.random.Generator, rows: int, limits: NDArray[Any]) -> A
     weights = np.trunc(weights * shrink)
     bias = np.trunc(bias * shrink[:, 0])
     assert (np.abs(weights) @ limits + np.abs(bias)).max() < 1 << 23
-    return Affine(weights, bias, rng.integers(128, 256, rows), rng.integers(9, 19, rows))
+    return Affine(weights, bias, rng.integers(128, 256, rows), rng.integers(least_shift, 19, rows))
 
 
 def with_ends(layers: tuple[NativeLstm, ...], head: Affine, limit: NDArray[Any]) -> NativeModel:

@@ -114,12 +114,13 @@ def test_native_cell_update_is_exact_in_32_bits(f: int, c: int, i: int, g: int) 
 
 @pytest.mark.parametrize("bits", range(7, 13))
 def test_native_hidden_state_needs_a_clamp_only_in_int8(bits: int) -> None:
-    """The largest product of an output gate and a squashed cell stays within ±2**bits; int8 alone loses one code."""
+    """The largest product of an output gate and a squashed cell stays within ±2**bits; w8a8 saturates it to int8."""
     o = np.full(2, native.sigmoid_table().max(), np.int32)
     t = np.array([native.tanh_table().min(), native.tanh_table().max()], np.int32)
-    low, high = native.update_hidden(o, t, bits)
+    low, high = native.update_hidden(o, t, bits, narrow=False)
     assert -(1 << bits) <= low
-    assert high <= (127 if bits == 7 else 1 << bits)
+    assert high <= 1 << bits
+    assert native.update_hidden(o, t, bits, narrow=True).tolist() == [-128, 127]
 
 
 @given(st.floats(1e-7, 1e3))

@@ -29,6 +29,8 @@ RANDOM_NETS = [
     ("w8a8", 40, (64,), 9, 7),
     ("w8a8", 5, (31, 2), 1, 7),
     ("w8a8", 2, (3, 11, 8), 5, 7),
+    ("w8a8", 9, (33, 6), 3, 9),
+    ("w8a8", 3, (17,), 2, 12),
 ]
 
 
@@ -86,7 +88,9 @@ def saturating_model(scheme: Scheme, hidden_bits: int) -> NativeModel:
     return with_ends((NativeLstm(blocks, 1, hidden_bits),), head, limit)
 
 
-@pytest.mark.parametrize(("scheme", "bits", "h_max"), [("w8a16", 8, 256), ("w8a16", 12, 4092), ("w8a8", 7, 127)])
+@pytest.mark.parametrize(
+    ("scheme", "bits", "h_max"), [("w8a16", 8, 256), ("w8a16", 12, 4092), ("w8a8", 7, 127), ("w8a8", 10, 127)]
+)
 def test_every_saturation_is_reached_and_equal(tmp_path: Any, scheme: Scheme, bits: int, h_max: int) -> None:
     """z at both limits, the cell at both clamps, the hidden state at its largest: they occur, and bytes are equal."""
     model = saturating_model(scheme, bits)
@@ -100,6 +104,23 @@ def test_every_saturation_is_reached_and_equal(tmp_path: Any, scheme: Scheme, bi
     if scheme == "w8a16":
         assert {seen[0, "g_pre"].min(), seen[0, "g_pre"].max()} == {-32768, 32767}
         assert set(np.unique(seen[1, "y"])) >= ({-32768, 32767} if bits == 12 else set())
+
+
+@pytest.mark.parametrize("shift", [1, 2, 8, 26])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_both_halves_of_w8a8_at_their_largest_add_up_exactly(tmp_path: Any, shift: int, sign: int) -> None:
+    """Two accumulators of almost 2**23, the largest multiplier and every extreme shift: the sum fits 32 bits."""
+    units = 3
+    over_h = np.zeros((4 * units, units), np.int64)
+    over_h[:, :2] = 127
+    most = (1 << 23) - 1 - 127 * 127
+    rows, many = np.full((4 * units, 1), 127), np.full(4 * units, 255)
+    x_block = Affine(rows, np.full(4 * units, sign * most), many, np.full(4 * units, shift))
+    h_block = Affine(over_h, np.full(4 * units, sign * (most - 127 * 128)), many, np.full(4 * units, shift))
+    layer = NativeLstm((x_block, h_block), 1, 7)
+    head = Affine(np.eye(2, units, dtype=np.int64), [0, 0], [128, 128], [9, 9])
+    model = with_ends((layer,), head, np.array([127]))
+    assert_equal_everywhere(tmp_path, model, np.array([[sign * 127]] * 3 + [[-sign * 127]] * 3))
 
 
 def test_random_networks_saturate_pre_activations_and_outputs(tmp_path: Any) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models import calibrated, float_model, recordings
 
 from edge_lstm.arithmetic import native
 from edge_lstm.errors import CalibrationError, QuantisationError
+from edge_lstm.metrics import signal_to_noise
 from edge_lstm.model import DenseWeights, FloatModel, LstmWeights
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.histogram import BINS, Histogram
+from edge_lstm_calibration.input_codes import InputCodes
 from edge_lstm_calibration.observers import OBSERVERS, observer
 from edge_lstm_calibration.quantise_tflite import asymmetric, cell_exponent
 from edge_lstm_calibration.rounding import round_to_nearest, round_with_compensation
@@ -70,6 +72,12 @@ def test_the_mse_observer_trades_clipping_against_step_size() -> None:
 def test_min_max_keeps_everything() -> None:
     """The range is what was seen, exactly."""
     assert OBSERVERS["min-max"](histogram_of([-1.25, 3.5]), 0) == (-1.25, 3.5)
+
+
+def test_the_percentile_observer_keeps_an_exact_extreme() -> None:
+    """Where nothing is cut off, the range ends at the value itself and not in the middle of its bin."""
+    flag = np.repeat([0.0, 0.7], 5000)
+    assert OBSERVERS["percentile"](histogram_of(flag), 0) == (0.0, 0.7)
 
 
 @pytest.mark.parametrize("name", OBSERVERS)
@@ -136,6 +144,7 @@ def test_unusable_calibration_data_is_refused(broken, phrase) -> None:
 @given(
     st.integers(1, 20), st.lists(st.integers(1, 24), min_size=1, max_size=3), st.integers(0, 1000), st.floats(0.2, 4.0)
 )
+@example(18, [1, 1], 32, 3.0)  # a hidden state made coarse for its own layer's sake is too coarse for the next
 def test_no_native_accumulator_can_overflow(features, units, seed, gain) -> None:
     """For any codes within their limits every accumulator of every row stays below 2**23."""
     model = float_model(features, units, 3, seed=seed, gain=gain)
@@ -159,6 +168,65 @@ def test_inputs_that_outweigh_the_recurrence_get_a_coarser_code() -> None:
     strong = LstmWeights(layer.kernel * 3, layer.recurrent, layer.bias)
     integer = quantise_native(model := FloatModel((strong,), model.head, model.interface), calibrated(model))
     assert integer.encoding.high.max() < 32767
+
+
+WIDE = [(40, (192,)), (64, (256,)), (2, (256, 256)), (3, (64, 64, 64)), (100, (32,))]
+
+
+@pytest.mark.parametrize("scheme", ["w8a16", "w8a8"])
+@pytest.mark.parametrize(("features", "units"), WIDE)
+@pytest.mark.parametrize("change", ["none", "large inputs", "no recurrence", "large head"])
+def test_wide_and_lopsided_networks_are_served(features, units, change, scheme) -> None:
+    """Formats give way until all sums fit, those of the head too, and 22 dB of the worst of these networks remain.
+
+    Nearest rounding, which needs no large covariance to be inverted, meets the same limits.
+    """
+    kernel, recurrent, head = {
+        "none": (1, 1, 1),
+        "large inputs": (8, 1, 1),
+        "no recurrence": (1, 0, 1),
+        "large head": (1, 1, 100),
+    }[change]
+    plain = float_model(features, units, 4, seed=3)
+    layers = tuple(LstmWeights(k.kernel * kernel, k.recurrent * recurrent, k.bias) for k in plain.layers)
+    model = FloatModel(layers, DenseWeights(plain.head.weights * head, plain.head.bias), plain.interface)
+    series = recordings(model, 2, 40)
+    integer = quantise_native(model, calibrate(model, series), scheme, "nearest")
+    exact = replay(network(model), [model.interface.scaling.apply(r) for r in series])
+    codes = replay(network(integer), [integer.encoding.encode(r) for r in series])
+    assert signal_to_noise(exact, [integer.decoding.decode(y) for y in codes])["pooled"] > 22
+    bits = [layer.hidden_bits for layer in integer.layers]
+    assert worst_sum(integer.head, np.full(units[-1], 1 << bits[-1])) < native.ACCUMULATOR_LIMIT
+
+
+def worst_sum(block, limits) -> int:
+    return int((np.abs(block.weights.astype(np.int64)) @ limits + np.abs(block.bias.astype(np.int64))).max())
+
+
+def test_small_hidden_states_get_a_finer_code_in_w8a8() -> None:
+    """An int8 hidden state that stays far below one has as many fraction bits as int8 holds."""
+    model = float_model(units=(6,))
+    layer = model.layers[0]
+    bias = layer.bias.copy()
+    bias[3] = -3.0
+    weights = LstmWeights(layer.kernel * 0.2, layer.recurrent * 0.2, bias)
+    quiet = FloatModel((weights,), model.head, model.interface)
+    calibration = calibrated(quiet)
+    bits = quantise_native(quiet, calibration, "w8a8").layers[0].hidden_bits
+    largest = calibration.largest(0, "h")[0]
+    assert bits > 7
+    assert largest * 2**bits <= 127 < largest * 2 ** (bits + 1)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 4, 5, 6, 8, 10])
+def test_a_channel_of_few_levels_is_encoded_exactly(levels) -> None:
+    """A flag or a small counter loses nothing in int8, and 5 % beyond the calibrated range still have codes."""
+    model = float_model(features=1)
+    scaled = np.random.default_rng(0).integers(0, levels + 1, (500, 1)) * 0.37 - 0.8
+    codes = InputCodes.of(model, calibrate(model, [model.interface.scaling.undo(scaled)]))
+    encoded = (scaled - codes.centre) / codes.step
+    np.testing.assert_allclose(encoded, np.rint(encoded), atol=1e-4)  # recordings are float32
+    assert np.abs(encoded).max() * 1.05 < 127
 
 
 def test_a_channel_in_other_units_costs_nothing() -> None:

@@ -49,7 +49,8 @@ class Calibration:
     """What the recordings made of the float model's tensors, in the network's (scaled) units.
 
     Args:
-        histograms: by (layer, tensor): x (per channel at layer 0), {i,f,g,o}_pre, c, h; (layers, "y") for the head.
+        histograms: by (layer, tensor): x (per channel at layer 0), {i,f,g,o}_pre, c and its two terms f·c and i·g, h;
+            (layers, "y") for the head.
         moments: by layer, of the vectors [x | h of the step before]; the head's are those of h.
         observe: the observer that turns histograms into ranges.
         observer: its name.
@@ -103,19 +104,24 @@ def calibrate(
         raise CalibrationError("there is no calibration data: 0 steps; give at least one recording")
     histograms: dict[Key, Histogram] = {}
     moments: dict[int, Moments] = {}
-    held: dict[int, Array] = {}
+    held: dict[Key, Array] = {}
     layers = len(model.layers)
 
+    def count(layer: int, name: str, value: Array) -> None:
+        if (layer, name) not in histograms:
+            histograms[layer, name] = Histogram(value.shape[1] if (layer, name) == (0, "x") else 1)
+        histograms[layer, name].add(value)
+
     def tap(layer: int, name: str, value: Array) -> None:
-        key = (layer, name)
+        held[layer, name] = value
         if name in _WATCHED:
-            if key not in histograms:
-                histograms[key] = Histogram(value.shape[1] if key == (0, "x") else 1)
-            histograms[key].add(value)
-        if name == "x":
-            held[layer] = value
-        elif name == "h_before":
-            moments.setdefault(layer, Moments()).add(np.concatenate([held[layer], value], axis=1))
+            count(layer, name, value)
+        if name == "h_before":
+            moments.setdefault(layer, Moments()).add(np.concatenate([held[layer, "x"], value], axis=1))
+        elif name == "c":
+            added = held[layer, "i"] * held[layer, "g"]
+            count(layer, "i·g", added)
+            count(layer, "f·c", value - added)  # without having to know the cell before
         elif name == "h" and layer == layers - 1:
             moments.setdefault(layers, Moments()).add(value)
 

@@ -1,9 +1,9 @@
 """Int8 codes of the samples, channel by channel, for formats that know one scale a tensor only.
 
-A TFLite tensor has one scale, so a channel with a wide range would coarsen all others. Instead every channel is encoded
-over the whole of int8 with its own step, and what the format's one scale misreads is folded into the first layer: with
-``u = scale · (code - zero)`` as the runtime reads it, the scaled sample is ``x = gain · u + offset``, so the kernel
-becomes ``W · gain`` and the bias takes ``W · offset``.
+A tensor of 8-bit codes has one scale, so a channel with a wide range would coarsen all others. Instead every channel is
+encoded with its own step around its own centre, and what the format's one scale misreads is folded into the first
+layer: with ``u = scale · (code - zero)`` as the runtime reads it, the scaled sample is ``x = gain · u + offset``, so
+the kernel becomes ``W · gain`` and the bias takes ``W · offset``.
 """
 
 from __future__ import annotations
@@ -16,44 +16,47 @@ from edge_lstm.integer import Encoding, Quant
 from edge_lstm.model import Float64, FloatModel, LstmWeights, Scaling
 from edge_lstm_calibration.calibrate import Calibration
 
-LOWEST, HIGHEST = -128, 127
+STEPS = 240
+"""Codes from one end of a calibrated range to the other. The rest of the 256 is headroom, for devices do leave the
+range they were calibrated on, and a clipped sample costs far more than a coarser step. A channel of few equidistant
+levels, such as a flag, is encoded without any error: 240 divides by 1 to 6, 8, 10, 12, 15 and 16."""
+
 _STILL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class InputCodes:
     """Args:
-    low: (C,) scaled value of code -128.
+    centre: (C,) scaled value of code 0.
     step: (C,) scaled value of one code.
     """
 
-    low: Float64
+    centre: Float64
     step: Float64
 
     @classmethod
     def of(cls, model: FloatModel, calibration: Calibration) -> InputCodes:
-        """Codes over the calibrated range of each channel."""
+        """Codes whose middle 240 steps span the calibrated range of each channel."""
         ranges = np.array([calibration.range(0, "x", k) for k in range(len(model.interface.channels))])
         low, high = ranges[:, 0], ranges[:, 1]
         # A channel that never moved gets one scaled unit around it, so that a device's small change does not saturate.
-        still = high - low < _STILL
-        low, high = np.where(still, low - 0.5, low), np.where(still, high + 0.5, high)
-        return cls(low, (high - low) / (HIGHEST - LOWEST))
+        width = np.where(high - low < _STILL, 1.0, high - low)
+        return cls((low + high) / 2, width / STEPS)
 
-    def encoding(self, scaling: Scaling) -> Encoding:
-        """Physical sample → code."""
-        channels = len(self.low)
+    def encoding(self, scaling: Scaling, lowest: int = -128) -> Encoding:
+        """Physical sample → code in ``lowest``..127."""
+        channels = len(self.step)
         return Encoding(
-            scaling.undo(self.low).astype(np.float32),
+            scaling.undo(self.centre).astype(np.float32),
             (1.0 / (scaling.scale * self.step)).astype(np.float32),
-            LOWEST,
-            np.full(channels, LOWEST, np.int32),
-            np.full(channels, HIGHEST, np.int32),
+            0,
+            np.full(channels, lowest, np.int32),
+            np.full(channels, 127, np.int32),
         )
 
     def reading(self, quant: Quant) -> tuple[Float64, Float64]:
         """(C,) gain and (C,) offset of ``x = gain · u + offset``."""
-        return self.step / quant.scale, self.low + (quant.zero - LOWEST) * self.step
+        return self.step / quant.scale, self.centre + quant.zero * self.step
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,9 +31,12 @@ def percentile(histogram: Histogram, channel: int = 0, kept: float = 99.99) -> R
     counts = histogram.counts[channel]
     share = np.cumsum(counts) / counts.sum()
     tail = (1.0 - kept / 100.0) / 2.0
-    centres = histogram.centres(channel)
-    low = centres[np.searchsorted(share, tail, side="right")]
-    high = centres[np.searchsorted(share, 1.0 - tail, side="left")]
+    centres, occupied = histogram.centres(channel), np.flatnonzero(counts)
+    first, last = np.searchsorted(share, tail, side="right"), np.searchsorted(share, 1.0 - tail, side="left")
+    seen_low, seen_high = min_max(histogram, channel)
+    # Where nothing is given up the extreme itself is known, and not only its bin: a flag keeps its two exact values.
+    low = seen_low if first <= occupied[0] else centres[first]
+    high = seen_high if last >= occupied[-1] else centres[last]
     return _inside(histogram, channel, low, high)
 
 

@@ -6,17 +6,12 @@ of h, which is folded into the first layer as ``input_codes`` says.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lstm.integer import Decoding, Quant, TfliteDense
 from edge_lstm.integer_step import StepLstm, StepModel
 from edge_lstm.model import GATES, Float64, FloatModel
-from edge_lstm.reference import network, replay
-from edge_lstm_calibration.calibrate import Calibration, Key
-from edge_lstm_calibration.histogram import Histogram
+from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Folded, InputCodes
 from edge_lstm_calibration.quantise_tflite import asymmetric, symmetric_scale
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
@@ -25,7 +20,6 @@ from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_
 def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "compensated") -> StepModel:
     """The integers of ``model_step_int8.tflite``."""
     compensate = compensates(rounding)
-    products = _product_histograms(model, calibration)
     hidden = _joint_hidden(model, calibration)
     codes = InputCodes.of(model, calibration)
     reading = codes.reading(hidden)
@@ -33,7 +27,7 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     for index, layer in enumerate(model.layers):
         gates = _gates(Folded.of(layer, calibration, index, *reading), calibration, index, hidden, compensate)
         reading = np.ones(layer.units), np.zeros(layer.units)
-        kept, added = (asymmetric(calibration.observe(products[index, name], 0)) for name in ("f·c", "i·g"))
+        kept, added = (asymmetric(calibration.range(index, name)) for name in ("f·c", "i·g"))
         layers.append(StepLstm(gates, kept, added, asymmetric(calibration.range(index, "c"))))
     last = len(model.layers)
     moments = calibration.moments[last]
@@ -46,24 +40,6 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     )
     decoding = Decoding(head.output.scale, head.output.zero)
     return StepModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
-
-
-def _product_histograms(model: FloatModel, calibration: Calibration) -> dict[Key, Histogram]:
-    """What f·c and i·g held, by (layer, product), over the calibration recordings."""
-    seen: dict[Key, Histogram] = {(k, name): Histogram() for k in range(len(model.layers)) for name in ("f·c", "i·g")}
-    gate: dict[str, NDArray[Any]] = {}
-
-    def tap(layer: int, name: str, value: NDArray[Any]) -> None:
-        if name in ("i", "g"):
-            gate[name] = value
-        elif name == "c":
-            added = gate["i"] * gate["g"]
-            seen[layer, "i·g"].add(added)
-            seen[layer, "f·c"].add(value - added)  # c' - i·g, without having to know the cell before
-
-    scaling = model.interface.scaling
-    replay(network(model), [scaling.apply(r) for r in calibration.recordings], model.interface.task.window, tap)
-    return seen
 
 
 def _joint_hidden(model: FloatModel, calibration: Calibration) -> Quant:

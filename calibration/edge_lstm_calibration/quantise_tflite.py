@@ -64,7 +64,7 @@ def cell_exponent(largest: float, where: str) -> int:
         limit = 2 ** (CELL_EXPONENTS[-1] + 15)
         raise QuantisationError(
             f"{where}: the cell state reaches {largest:.1f}, TFLite can compute up to {limit}; reset the state more "
-            "often (task.window), train with more weight decay, or export for C only (--arithmetic native)"
+            "often ([task] window), or train again with [training] weight_decay = 0.1"
         )
     return exponent
 

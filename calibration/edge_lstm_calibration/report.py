@@ -71,9 +71,11 @@ def tensor_codes(model: IntegerModel) -> dict[Key, Code]:
             one = native.PRE_ACTIVATION_ONE * (doubled if gate == "g" else 1)
             codes[layer, f"{gate}_pre"] = Code(1.0 / one, 0, -32768, 32767)
         if isinstance(model, NativeModel):
-            bits = model.layers[layer].hidden_bits
+            bits, narrow = model.layers[layer].hidden_bits, model.scheme == "w8a8"
             codes[layer, "c"] = Code(2.0**-native.CELL_FRACTION_BITS, 0, -native.CELL_LIMIT, native.CELL_LIMIT - 1)
-            codes[layer, "h"] = Code(2.0**-bits, 0, -(1 << bits), (1 << bits) if bits > 7 else 127)
+            codes[layer, "h"] = (
+                Code(2.0**-bits, 0, -128, 127) if narrow else Code(2.0**-bits, 0, -(1 << bits), 1 << bits)
+            )
         else:
             fused = model.layers[layer]
             codes[layer, "c"] = Code(2.0**fused.cell_exponent, 0, -32768, 32767)

@@ -6,7 +6,7 @@ Formats: pre-activations int16 Q3.12, gates Q0.15, cell state int32 Q8.23, hidde
     i, f, o = σ(z)      g = tanh(z)
     c = clamp(((f·c >> 16) + (i·g >> 8)) << 1, -2**30, 2**30 - 1)
     t = tanh(sat16((c + 512) >> 10))
-    h = (o·t + 2**(29 - hf)) >> (30 - hf)
+    h = (o·t + 2**(29 - hf)) >> (30 - hf)       saturated to int8 in w8a8
 
 Every shift is arithmetic (floor); the rounding half of the requantisation is in B. This module and the C kernels
 are the only two places where these rules are written, and they give equal bytes.
@@ -97,10 +97,10 @@ def squash_cell(c: Int32) -> Int32:
     return np.asarray(tanh_table()[saturate16((c + 512) >> 10) + 32768], np.int32)
 
 
-def update_hidden(o: Int32, t: Int32, hidden_bits: int) -> Int32:
-    """New hidden state, Q0.hidden_bits. Only the int8 format can overflow, by one code."""
+def update_hidden(o: Int32, t: Int32, hidden_bits: int, narrow: bool) -> Int32:
+    """New hidden state, Q0.hidden_bits; ``narrow`` saturates it to int8, where w8a16 has nothing to saturate."""
     h = (o * t + (1 << (29 - hidden_bits))) >> (30 - hidden_bits)
-    return np.asarray(np.minimum(h, 127) if hidden_bits == 7 else h, np.int32)
+    return np.asarray(np.clip(h, -128, 127) if narrow else h, np.int32)
 
 
 def round_multiplier_up(real: Any) -> tuple[Int64, Int64]:

@@ -54,7 +54,7 @@ class NativeLstmCell:
     """The cell of ``edge_lstm.arithmetic.native``, on (B, F) codes."""
 
     def __init__(self, layer: NativeLstm) -> None:
-        self.units, self._hidden_bits = layer.units, layer.hidden_bits
+        self.units, self._hidden_bits, self._narrow = layer.units, layer.hidden_bits, layer.scheme == "w8a8"
         self._rows = [AffineRows(block) for block in layer.blocks]
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
@@ -68,7 +68,7 @@ class NativeLstmCell:
         i, f, o = (sigmoid[v + 32768] for v in (z_i, z_f, z_o))
         g = tanh[z_g + 32768]
         c_new = native.update_cell(f, c, i, g)
-        h_new = native.update_hidden(o, native.squash_cell(c_new), self._hidden_bits)
+        h_new = native.update_hidden(o, native.squash_cell(c_new), self._hidden_bits, self._narrow)
         if tap is not None:
             _report(tap, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
         return h_new, c_new

@@ -18,7 +18,7 @@ void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_
             z[gate] = el_saturate16(el_requantise(z[gate], over_x, r) + el_requantise(from_h[gate], over_h, r));
         }
         const int32_t h = el_update_unit(layer, state, z, u);
-        state->next[u] = (int16_t)(h > 127 ? 127 : h); /* +1.0 is one code too many for int8 */
+        state->next[u] = (int16_t)(h > 127 ? 127 : h < -128 ? -128 : h);
     }
     el_adopt_hidden(layer, state);
 }
