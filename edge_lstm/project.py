@@ -61,7 +61,7 @@ class ExportSpec(Table):
 
     int8: bool = False
     scheme: Scheme = "w8a16"
-    observer: Observer = "min-max"
+    observer: Observer = "percentile"
     percentile: float = 99.99
     calibration: int = 1000
 

@@ -48,7 +48,7 @@ epochs = 40
 
 [export]
 int8 = true
-scheme = "w8a16"            # w8a16 (more accurate) or w8a8 (smaller state)
+scheme = "w8a16"            # w8a16 (more accurate) or w8a8 (for cores with wide 8-bit multiplies)
 """
 
 

@@ -68,7 +68,7 @@ def test_a_minimal_project_has_defaults_for_the_rest(tmp_path):
     assert project.name == "gestures"
     assert project.model_file == folder / "build" / "gestures.safetensors"
     assert project.bundle_folder == folder / "build" / "gestures"
-    assert (project.export.int8, project.export.scheme, project.export.observer) == (False, "w8a16", "min-max")
+    assert (project.export.int8, project.export.scheme, project.export.observer) == (False, "w8a16", "percentile")
     assert (project.scaling.inputs, project.stream.backend) == ("standard", "auto")
 
 

@@ -16,7 +16,7 @@ from edge_lstm.cli import options
 @options.output("Bundle folder to write.  [default: build/NAME]")
 @click.option("--int8/--float", "int8", default=None, help="Quantise, or write the float bundle.  [default: float]")
 @click.option("--scheme", help="Of the native arithmetic: w8a16 or w8a8.  [default: w8a16]")
-@click.option("--observer", help="Of the ranges: min-max, percentile, mse or entropy.  [default: min-max]")
+@click.option("--observer", help="Of the ranges: min-max, percentile, mse or entropy.  [default: percentile]")
 @click.option("--percentile", type=float, help="What the observer percentile keeps.  [default: 99.99]")
 @options.as_json
 @options.quiet
