@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 from numpy.typing import NDArray
 from recipes import RECIPES, Recipe
 from sets import SETS
@@ -266,6 +267,7 @@ def main() -> int:
         for name, runs in results.items()
     }
     (OUTPUT / "accuracy.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+    print(machine())
     print(table(results))
     met = all(RECIPES[n].reached(summary(RECIPES[n], r, "float")["mean"]) for n, r in results.items())  # type: ignore[index]
     return 0 if met or arguments.quick else 1

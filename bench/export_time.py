@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from edge_lstm.model import DenseWeights, FloatModel, Interface, LstmWeights
 from edge_lstm.modelfile import save_model
@@ -137,13 +137,6 @@ def without_tensorflow(scratch: Path) -> Callable[..., Spent]:
 
 def quickest(run: Callable[[], Spent], times: int = 5) -> Spent:
     return min((run() for _ in range(times)), key=lambda spent: spent.wall)
-
-
-def machine() -> str:
-    """Processor, cores and Python."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    named = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{named}, {len(os.sched_getaffinity(0))} cores; Python {platform.python_version()}, NumPy {np.__version__}"
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from accuracy import OUTPUT, Case, prepare, trained
+from machine import machine
 from numpy.typing import NDArray
 from recipes import Recipe
 
@@ -42,7 +43,7 @@ Array = NDArray[Any]
 AnyInteger = IntegerModel | StepModel
 
 COPIES, SPREAD = 8, 0.002
-STREAM_STEPS, STREAMS = 1500, 8
+STREAM_STEPS, STREAMS = 4000, 4
 RECORDINGS = 300
 LONG_STEPS = 100_000
 MOST_GROWTH = 1.3
@@ -146,7 +147,7 @@ def subject(name: str, fresh: bool = False) -> Subject:
         streams = _streams(np.concatenate([*case.calibration, *_series(case)]))
         return Subject(name, model, streams[::2], streams[1::2])
     if name in GENERATORS:
-        judged = [np.concatenate(_series(case))[k * 2000 :][:STREAM_STEPS] for k in range(STREAMS)]
+        judged = [np.concatenate(_series(case))[k * STREAM_STEPS :][:STREAM_STEPS] for k in range(STREAMS)]
         return Subject(name, model, [r[:STREAM_STEPS] for r in case.calibration], judged)
     return Subject(name, model, _spread(case.calibration), _spread(_series(case)))
 
@@ -286,6 +287,7 @@ def main() -> int:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     report = {"copies": len(copies), "recorded": RECORDED, "tasks": results, "long_streams": streams}
     (OUTPUT / "signal_to_noise.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+    print(machine())
     print(table(results))
     print(f"\n{LONG_STEPS:,} steps, rms of the last fifth over the first (demand: at most {MOST_GROWTH}):")
     for name, found in streams.items():
