@@ -22,8 +22,8 @@ from edge_lstm.integer import Int64
 
 ALL_INT16 = np.arange(-32768, 32768, dtype=np.int64)
 
-# exp(-2**e) in F_0, for the barrel shifter of exp_on_negative_values.
-_EXP_OF_POWERS = (
+# Literals of gemmlowp on int32; this module halves them.
+EXP_OF_POWERS = (
     (-2, 1672461947),
     (-1, 1302514674),
     (0, 790015084),
@@ -32,16 +32,21 @@ _EXP_OF_POWERS = (
     (3, 720401),
     (4, 242),
 )
+"""exp(-2**e) in F_0, for the barrel shifter."""
+
+EXP_MINUS_EIGHTH, ONE_THIRD = 1895147668, 715827883
+FORTY_EIGHT_17THS, MINUS_THIRTY_TWO_17THS = 1515870810, -1010580540
+"""In F_2."""
 
 
 def _constant(literal: int) -> Int64:
     return rounding_divide_by_pot(np.int64(literal), 16)
 
 
-_EXP_MINUS_EIGHTH = _constant(1895147668)
-_ONE_THIRD = _constant(715827883)
-_48_OVER_17 = _constant(1515870810)
-_MINUS_32_OVER_17 = _constant(-1010580540)
+_EXP_MINUS_EIGHTH = _constant(EXP_MINUS_EIGHTH)
+_ONE_THIRD = _constant(ONE_THIRD)
+_48_OVER_17 = _constant(FORTY_EIGHT_17THS)
+_MINUS_32_OVER_17 = _constant(MINUS_THIRTY_TWO_17THS)
 _ONE_IN_F2 = 1 << 13
 
 
@@ -64,7 +69,7 @@ def _exp_on_negative(a: Int64, integer_bits: int) -> Int64:
     within = wrap16((a & (quarter - 1)) - quarter)
     result = _exp_on_quarter(saturating_multiply_by_pot16(within, integer_bits))
     remainder = wrap16(within - a)
-    for exponent, literal in _EXP_OF_POWERS:
+    for exponent, literal in EXP_OF_POWERS:
         if integer_bits > exponent:
             scaled = doubling_high_mul16(result, _constant(literal))
             result = np.where(remainder & (1 << (fraction_bits + exponent)), scaled, result)

@@ -18,25 +18,18 @@ from edge_lstm.arithmetic.fixed import (
     quantise_multiplier,
     rounding_divide_by_pot,
 )
+from edge_lstm.arithmetic.gemmlowp import (
+    EXP_MINUS_EIGHTH,
+    EXP_OF_POWERS,
+    FORTY_EIGHT_17THS,
+    MINUS_THIRTY_TWO_17THS,
+    ONE_THIRD,
+)
 from edge_lstm.integer import Int64, Quant
 
 ALL_INT8 = np.arange(-128, 128, dtype=np.int64)
 
 _ARGUMENT_BITS = 4
-# exp(-2**e) in F_0, for the barrel shifter.
-_EXP_OF_POWERS = (
-    (-2, 1672461947),
-    (-1, 1302514674),
-    (0, 790015084),
-    (1, 290630308),
-    (2, 39332535),
-    (3, 720401),
-    (4, 242),
-)
-_EXP_MINUS_EIGHTH = 1895147668
-_ONE_THIRD = 715827883
-_48_OVER_17 = 1515870810
-_MINUS_32_OVER_17 = -1010580540
 _ONE_IN_F2 = 1 << 29
 _HALF_IN_F0 = 1 << 30
 
@@ -81,7 +74,7 @@ def _exp_on_negative(a: Int64, integer_bits: int) -> Int64:
     fraction = (a & (quarter - 1)) - quarter
     result = _exp_on_quarter(_multiply_by_pot(fraction, integer_bits))
     remainder = fraction - a
-    for exponent, factor in _EXP_OF_POWERS:
+    for exponent, factor in EXP_OF_POWERS:
         if integer_bits > exponent:
             bit = remainder & (1 << (fraction_bits + exponent))
             result = np.where(bit != 0, doubling_high_mul32(result, factor), result)
@@ -93,16 +86,16 @@ def _exp_on_quarter(a: Int64) -> Int64:
     x = a + (1 << 28)
     x2 = doubling_high_mul32(x, x)
     x3, x4 = doubling_high_mul32(x2, x), doubling_high_mul32(x2, x2)
-    inner = doubling_high_mul32(_multiply_by_pot(x4, -2) + x3, _ONE_THIRD) + x2
+    inner = doubling_high_mul32(_multiply_by_pot(x4, -2) + x3, ONE_THIRD) + x2
     return np.asarray(
-        _EXP_MINUS_EIGHTH + doubling_high_mul32(_EXP_MINUS_EIGHTH, x + _multiply_by_pot(inner, -1)), np.int64
+        EXP_MINUS_EIGHTH + doubling_high_mul32(EXP_MINUS_EIGHTH, x + _multiply_by_pot(inner, -1)), np.int64
     )
 
 
 def _newton(e: Int64) -> Int64:
     """2 / (1 + e) in F_2, e in [0, 1) F_0: three Newton-Raphson steps from 48/17 - 32/17 d."""
     half_sum = (e + INT32_MAX + 1) >> 1  # both terms are positive, so gemmlowp's rounding half sum is this
-    x = _48_OVER_17 + doubling_high_mul32(half_sum, _MINUS_32_OVER_17)
+    x = FORTY_EIGHT_17THS + doubling_high_mul32(half_sum, MINUS_THIRTY_TWO_17THS)
     for _ in range(3):
         x = x + _multiply_by_pot(doubling_high_mul32(x, _ONE_IN_F2 - doubling_high_mul32(half_sum, x)), 2)
     return np.asarray(x, np.int64)
