@@ -34,11 +34,13 @@ SHIPPED = ("*.py", "py.typed", "*.c", "*.h", "*.toml")
 
 MAIN = "from edge_lstm.cli import main; main()"
 
+# What a system's Python has loaded before it comes to us, such as Debian's sitecustomize, is not ours to count.
 HELP = """\
 import sys
+before = set(sys.modules)
 from edge_lstm.cli import cli
 cli(["--help"], standalone_mode=False)
-print(sorted({name.split(".")[0] for name in sys.modules} - sys.stdlib_module_names - {"__main__"}), file=sys.stderr)
+print(sorted({name.split(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names), file=sys.stderr)
 """
 
 EVERY_MODULE = """\
