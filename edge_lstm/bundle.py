@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_lstm.errors import BundleError, EdgeLstmError
 from edge_lstm.model import FloatModel, Interface
-from edge_lstm.modelfile import Model, decode_model, interface_from_json
+from edge_lstm.modelfile import Model, decode_model, interface_from_json, interface_to_json
 
 SCHEMA = 1
 
@@ -113,8 +113,22 @@ class Bundle:
             raise BundleError(
                 f"{self.path}: holds no arithmetic {arithmetic!r}; it holds {', '.join(self.arithmetics) or 'none'}"
             )
-        file = self.file(MODEL_FILES[arithmetic])
-        return decode_model(file.read_bytes(), str(file))
+        return self.read_model(MODEL_FILES[arithmetic])
+
+    def read_model(self, name: str) -> Model:
+        """The model in one of its files.
+
+        Raises:
+            BundleError: if the bundle has no such file, or its manifest describes another interface.
+        """
+        file = self.file(name)
+        model = decode_model(file.read_bytes(), str(file))
+        if interface_to_json(model.interface) != interface_to_json(self.interface):
+            raise BundleError(
+                f"{self.path / MANIFEST}: 'interface' is not the one in {name}, so it was changed; "
+                "export the bundle again"
+            )
+        return model
 
     @property
     def float_model(self) -> FloatModel:
@@ -146,7 +160,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: has no {MANIFEST}, so it is not a bundle; give the folder `edge-lstm export` wrote")
     try:
         manifest = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{file}: is not JSON ({error}); export the bundle again") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         found = manifest.get("schema") if isinstance(manifest, dict) else None
@@ -166,7 +180,7 @@ def _read_interface(file: Path, values: dict[str, Any]) -> Interface:
 
 def _check_file(path: Path, name: str, stated: Any) -> None:
     pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or "\0" in name:
         raise BundleError(f"{path / MANIFEST}: the file {name!r} lies outside the bundle; do not trust this bundle")
     if not isinstance(stated, dict) or {"sha256", "bytes"} - stated.keys():
         raise BundleError(f"{path / MANIFEST}: {name!r} lacks its sha256 or its bytes; export the bundle again")

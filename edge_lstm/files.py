@@ -58,6 +58,8 @@ def new_directory(path: Path | str, marker: str) -> Iterator[Path]:
         yield work
         work.chmod(0o777 & ~_umask())
         _swap(work, path)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written: {error.strerror or error}; choose another output") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -62,9 +62,13 @@ def decode_model(data: bytes, where: str = "model") -> Model:
         raise ModelError(f"{where}: not a .safetensors file ({error}); export or train it again") from error
     if _KEY not in metadata:
         raise ModelError(f"{where}: a .safetensors file, but not one of edge-lstm; train or import a model first")
-    header = json.loads(metadata[_KEY])
-    if header.get("schema") != SCHEMA:
-        raise ModelError(f"{where}: model schema {header.get('schema')}, this version reads {SCHEMA}; train it again")
+    try:
+        header = json.loads(metadata[_KEY])
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{where}: its header is not JSON ({error}); export or train it again") from error
+    schema = header.get("schema") if isinstance(header, dict) else None
+    if schema != SCHEMA:
+        raise ModelError(f"{where}: model schema {schema}, this version reads {SCHEMA}; train it again")
     try:
         decode = _KINDS[header["kind"]][2]
         return decode(arrays, header, interface_from_json(header["interface"]))

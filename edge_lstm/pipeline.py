@@ -10,17 +10,17 @@ from typing import Any
 
 from edge_lstm.bundle import FLOAT_MODEL, Bundle
 from edge_lstm.datasets.read import read_dataset
-from edge_lstm.datasets.recording import Dataset
+from edge_lstm.datasets.recording import Dataset, shortened
 from edge_lstm.datasets.scaling import fit_input_scaling, fit_target_scaling
-from edge_lstm.datasets.sequences import make_sequences, outputs_of, task_of
+from edge_lstm.datasets.sequences import Sequences, make_sequences, outputs_of, task_of
 from edge_lstm.datasets.split import Splits, split_as
-from edge_lstm.errors import DataError, ModelError, ProjectError
+from edge_lstm.errors import BundleError, DataError, ExportError, ModelError, ProjectError
 from edge_lstm.evaluation import evaluate
 from edge_lstm.integer import NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.metrics import Metrics
 from edge_lstm.model import AnomalyRule, FloatModel, Interface
-from edge_lstm.modelfile import Model, load_model, save_model
+from edge_lstm.modelfile import Model, is_model_file, load_model, save_model
 from edge_lstm.project import Project
 from edge_lstm.training.fit import CURVE_FILE, train
 
@@ -82,7 +82,7 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What ``train_model`` made and where it lies."""
+    """What ``train_model`` made and where it lies, and what a user should know about it, a sentence each."""
 
     file: Path
     curve_file: Path
@@ -90,6 +90,7 @@ class Trained:
     epochs: int
     best_epoch: int
     metrics: dict[str, Metrics]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -98,6 +99,7 @@ class Trained:
             "parameters": self.model.parameters,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
+            "notes": list(self.notes),
             **self.metrics,
         }
 
@@ -111,7 +113,13 @@ def prepare(project: Project) -> Prepared:
     """
     if project.data.path is None:
         raise ProjectError(f"{project.folder / 'edge-lstm.toml'} [data]: key 'path' is missing; name the recordings")
-    dataset = read_dataset(project.folder / project.data.path, project.data)
+    path = project.folder / project.data.path
+    if path.is_dir() and project.folder.resolve().is_relative_to(path.resolve()):
+        raise ProjectError(
+            f"[data] path {project.data.path!r} holds the project itself, whose outputs would be taken for recordings; "
+            "put the recordings into a folder of their own"
+        )
+    dataset = read_dataset(path, project.data)
     parts = split_as(dataset, project.split)
     return Prepared(project, dataset, parts, outputs_of(dataset, project.task))
 
@@ -126,11 +134,14 @@ def train_model(prepared: Prepared, file: Path, resume: bool = False, on_epoch: 
     Raises:
         TrainingError, DataError, MissingDependencyError: if training cannot start, continue or resume.
     """
+    _refuse_foreign(file)
     directory = file.with_suffix(".training")
     project, parts, interface = prepared.project, prepared.parts, prepared.interface()
+    learnt = make_sequences(parts.train, project.task, prepared.outputs)
+    watched = None if parts.validation is None else make_sequences(parts.validation, project.task, prepared.outputs)
     result = train(
-        make_sequences(parts.train, project.task, prepared.outputs),
-        None if parts.validation is None else make_sequences(parts.validation, project.task, prepared.outputs),
+        learnt,
+        watched,
         interface,
         project.training,
         directory,
@@ -140,7 +151,28 @@ def train_model(prepared: Prepared, file: Path, resume: bool = False, on_epoch: 
     model = result.model
     save_model(model, file)
     metrics = {"float": evaluate(model, prepared.judged(), project.task)}
-    return Trained(file, directory / CURVE_FILE, model, result.epochs, result.best_epoch, metrics)
+    notes = (*_left_out("training", learnt), *_left_out("validation", watched), *_judged_by(prepared))
+    return Trained(file, directory / CURVE_FILE, model, result.epochs, result.best_epoch, metrics, notes)
+
+
+def _refuse_foreign(file: Path) -> None:
+    """A mistyped output must neither cost an hour of training nor somebody's file."""
+    if file.is_dir():
+        raise ExportError(f"{file}: is a folder; give the name of a model file to write")
+    if file.exists() and not is_model_file(file):
+        raise ExportError(f"{file}: exists and is no model file, so it is not replaced; choose another output")
+
+
+def _left_out(part: str, sequences: Sequences | None) -> tuple[str, ...]:
+    if sequences is None or not sequences.skipped:
+        return ()
+    names = shortened(sequences.skipped, 3)
+    return (f"the {part} part leaves out {names}: shorter than a window or the horizon, or without a target",)
+
+
+def _judged_by(prepared: Prepared) -> tuple[str, ...]:
+    part = next(name for name, dataset in prepared.parts.parts().items() if dataset is prepared.judged())
+    return () if part == "test" else (f"there is no test part: the metrics are of the {part} part",)
 
 
 def evaluate_path(prepared: Prepared, path: Path | None = None, part: str = "test") -> dict[str, Metrics]:
@@ -170,7 +202,10 @@ def _models_at(path: Path) -> dict[str, Model]:
         model = load_model(path)
         return {_NAMES[type(model)]: model}
     bundle = Bundle.open(path)
-    return {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in bundle.arithmetics}
+    models = {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in bundle.arithmetics}
+    if not models:
+        raise BundleError(f"{path}: holds no model; export the bundle again")
+    return models
 
 
 _NAMES: dict[type, str] = {FloatModel: "float", NativeModel: "int8", TfliteModel: "tflite", StepModel: "step"}

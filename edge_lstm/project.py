@@ -17,6 +17,9 @@ from edge_lstm.training.spec import TrainingSpec
 
 PROJECT_FILE = "edge-lstm.toml"
 
+LONGEST_NAME = 200
+"""Bytes: file systems take 255, of which suffixes need some."""
+
 Observer = Literal["min-max", "percentile", "mse", "entropy"]
 Constant = Literal["refuse", "keep"]
 
@@ -185,6 +188,14 @@ def parse_project(content: Mapping[str, Any], file: Path) -> Project:
 
 
 def _name(value: Any, file: Path) -> str:
-    if not isinstance(value, str) or not value or value.startswith(".") or set(value) & set('/\\:*?"<>|'):
-        raise ProjectError(f'{file}: name is {value!r}; give a text that can name a file, such as "gestures"')
+    if not isinstance(value, str) or not _can_name_a_file(value):
+        raise ProjectError(
+            f'{file}: name is {value!r}; give a text that can name a file, such as "gestures", of at most '
+            f"{LONGEST_NAME} bytes"
+        )
     return value
+
+
+def _can_name_a_file(text: str) -> bool:
+    plain = text.isprintable() and text == text.strip() and not set(text) & set('/\\:*?"<>|')
+    return plain and not text.startswith(".") and 1 <= len(text.encode()) <= LONGEST_NAME

@@ -26,6 +26,8 @@ FAULTS = {
     "changed_file": "float.safetensors: was changed: sha256 d3751d33f9cd…, the manifest says 2cf24dba5fb0…",
     "no_digest": "'float.safetensors' lacks its sha256 or its bytes",
     "file_outside": "the file '../changed_file/float.safetensors' lies outside the bundle",
+    "name_with_a_nul": r"the file 'float\\x00.safetensors' lies outside the bundle",
+    "too_deep": r"manifest.json: is not JSON \(maximum recursion depth exceeded",
     "not_a_model": "float.safetensors: not a .safetensors file",
 }
 
@@ -74,6 +76,15 @@ def test_one_changed_byte_anywhere_is_found(own_bundle, name):
     (own_bundle / name).write_bytes(content)
     with pytest.raises(BundleError, match=f"{name}: was changed"):
         Bundle.open(own_bundle)
+
+
+def test_an_interface_that_is_not_the_models_is_refused(own_bundle):
+    """The manifest is what others read: a scaling edited there must not pass for the model's."""
+    manifest = json.loads((own_bundle / "manifest.json").read_text())
+    manifest["interface"]["scaling"]["offset"][0] += 1
+    (own_bundle / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"manifest.json: 'interface' is not the one in integer/native.safetensors"):
+        Bundle.open(own_bundle).model("native")
 
 
 def test_files_that_the_manifest_does_not_name_are_left_alone(own_bundle):

@@ -99,6 +99,20 @@ def test_a_broken_bundle_is_one_line_and_exit_code_2(folder):
         assert str(folder) in refused(run(command, folder))
 
 
+@pytest.mark.parametrize("path", ["two\nlines", "bell\a", "n" * 5000])
+def test_whatever_a_path_holds_the_error_is_one_line(path):
+    """Control characters are printed as escapes; what the system refuses is no traceback."""
+    assert "edge-lstm: error: " in refused(run("evaluate", "--project", path))
+
+
+def test_a_bundle_that_lists_no_files_is_one_line(own_bundle, tmp_path):
+    """Evaluate has nothing to judge and says so."""
+    start_project(tmp_path / "p")
+    manifest = json.loads((own_bundle / "manifest.json").read_text())
+    (own_bundle / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+    assert "holds no model" in refused(run("evaluate", "--project", tmp_path / "p", "-m", own_bundle, "-q"))
+
+
 def test_a_command_without_a_project_says_how_to_start_one(tmp_path, monkeypatch):
     """In an empty folder every command points to init."""
     monkeypatch.chdir(tmp_path)

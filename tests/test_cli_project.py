@@ -70,6 +70,31 @@ def test_a_started_project_trains(tmp_path):
     assert len(Path(told["curve"]).read_text().splitlines()) == 2
 
 
+def test_training_tells_what_it_left_out_and_what_it_is_judged_by(tmp_path):
+    """Recordings shorter than the window, and the lack of a test part, are notes and JSON, not silence."""
+    start_project(tmp_path / "p")
+    toml = tmp_path / "p" / "edge-lstm.toml"
+    toml.write_text(toml.read_text().replace("test = 0.25", "test = 0").replace("validation = 0.15", "validation = 0"))
+    (tmp_path / "p/data/rest/00.csv").write_text("ax,ay,az\n" + "0.1,0.2,0.9\n0.2,0.1,1.0\n" * 10)
+    result = CliRunner().invoke(cli, ["train", "--project", str(tmp_path / "p"), "--epochs", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    left_out, judged = json.loads(result.stdout)["notes"]
+    assert left_out.startswith("the training part leaves out rest/00.csv: shorter than a window")
+    assert judged == "there is no test part: the metrics are of the train part"
+    assert f"note: {judged}\n" in result.stderr
+
+
+def test_training_does_not_replace_what_is_no_model(project):
+    """-o pointing at the user's file or a folder is refused before the first epoch; nothing there is touched."""
+    for place in ("data/rest/00.csv", "data", ".", ".."):
+        before = sorted(project.rglob("*"))
+        result = CliRunner().invoke(cli, ["train", "--project", str(project), "-o", str(project / place)])
+        assert result.exit_code == 2
+        assert result.stderr.count("epoch") == 0
+        assert sorted(project.rglob("*")) == before
+    assert (project / "data/rest/00.csv").read_text().startswith("ax,ay,az")
+
+
 def test_export_tells_sizes_accuracies_and_checks(exported, project):
     """The JSON names the bundle, its sizes, the accuracy of float, int8 and tflite, and every check."""
     assert exported["bundle"] == str(project / "build" / "gestures")

@@ -143,6 +143,35 @@ def test_a_closed_pipe_ends_it_quietly(bundles, samples):
     process.stderr.close()
 
 
+def test_a_full_disk_ends_it_with_one_line(bundles, samples):
+    """`edge-lstm stream … > predictions` on a full disk: the reason, exit code 2, no traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from edge_lstm.cli import main; main()", "stream", str(bundles("tag"))],
+            input=lines_of(samples[:1]),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("edge-lstm: error: No space left on device; ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_a_closed_stdin_or_stdout_is_said(bundles, closed):
+    """A service started without them gets one line, not a traceback."""
+    script = f"import os; os.close({closed}); os.execv({sys.executable!r}, [{sys.executable!r}, *os.sys.argv[1:]])"
+    command = ["-c", "from edge_lstm.cli import main; main()", "stream", str(bundles("tag"))]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("edge-lstm: error: stdin or stdout is closed; ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_streaming_needs_the_base_install_alone(bundles, samples):
     """On a board: numpy, click and safetensors, and neither the training nor the data readers of our own."""
     script = (

@@ -78,6 +78,8 @@ def test_a_recording_without_sense_is_refused(changes: dict, phrase: str):
         ((ONE, ONE), ("x", "y"), "recording 'a' appears twice"),
         ((ONE,), ("x", "x"), "channel 'x' appears twice"),
         ((ONE,), ("x",), r"a: 2 channels, but the data set has 1 \(x\)"),
+        ((ONE,), ("x", "y\tz"), r"channel 'y\\tz' is empty, begins or ends with a blank, or holds a control"),
+        ((replace(ONE, label="\udcff"),), ("x", "y"), r"label '\\udcff' is empty"),
         ((ONE, replace(ONE, name="b", rate_hz=None)), ("x", "y"), "b: rate is unknown, but a has 50 Hz"),
         ((ONE, replace(ONE, name="b", rate_hz=52.0)), ("x", "y"), "b: rate is 52 Hz, but a has 50 Hz"),
         ((replace(ONE, targets=np.zeros((3, 2))),), ("x", "y"), "2 targets a step, but the data set names 0"),

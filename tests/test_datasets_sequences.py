@@ -134,6 +134,7 @@ def test_the_task_of_a_model_follows_from_the_wish():
         (LABELLED, TaskSpec("classify", outputs=("walk", "fly")), "output 'fly' is not in the data"),
         (LABELLED, TaskSpec("classify", outputs=("walk",)), "label 'run' is in the data but not among"),
         (LABELLED, TaskSpec("forecast", outputs=("z",)), "output 'z' is not in the data; choose from x, y"),
+        (LABELLED, TaskSpec("anomaly", normal=("walk", "rum")), "normal label 'rum' is not in the data; did you mean"),
         (LABELLED.having(LABELLED.recordings[:1]), TaskSpec("classify"), "all recordings bear the label 'walk'"),
     ],
 )
@@ -141,6 +142,13 @@ def test_outputs_the_data_do_not_have_are_refused(dataset: Dataset, spec: TaskSp
     """The task is checked against the data before anything is trained."""
     with pytest.raises(DataError, match=phrase):
         outputs_of(dataset, spec)
+
+
+def test_a_horizon_beyond_every_recording_is_named():
+    """What was asked for stands beside the longest recording."""
+    spec = TaskSpec("forecast", horizon=50)
+    with pytest.raises(DataError, match="the longest recording has 9 steps, the window is not set, the horizon 50"):
+        make_sequences(LABELLED, spec, ("x", "y"))
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,13 @@ def test_a_split_by_time_is_in_order_and_loses_nothing(steps: int, test: float, 
         assert recording.series[recording.context] - recording.series[0] == recording.context
 
 
+def test_auto_cuts_by_time_when_there_are_fewer_recordings_than_parts():
+    """A series with one gap is two recordings, which cannot fill three parts."""
+    pair = dataset_of(2)
+    assert split(pair).by == "time"
+    assert split(pair, validation=0.0).by == "file"
+
+
 def test_auto_takes_the_strictest_split_the_data_support():
     """The recordings' own split, then groups, then recordings, then time."""
     assert split(dataset_of(9, split=["train"] * 6 + ["test"] * 3)).by == "given"

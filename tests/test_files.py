@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edge_lstm.errors import ExportError
@@ -54,6 +56,17 @@ def test_a_failed_block_leaves_what_was_there(tmp_path):
         write("new", then=lambda: 1 / 0)
     assert (target / "manifest.json").read_text() == "old"
     assert names(tmp_path) == ["bundle"]
+
+
+def test_a_full_disk_is_refused_in_one_line(tmp_path):
+    """What the system says while the block writes is an error that names the place; nothing is left."""
+    with (
+        pytest.raises(ExportError, match="bundle: cannot be written: No space left on device; choose another output"),
+        new_directory(tmp_path / "bundle", "manifest.json"),
+        Path("/dev/full").open("w", buffering=1) as full,
+    ):
+        full.write("manifest\n")
+    assert names(tmp_path) == []
 
 
 def test_a_second_directory_replaces_the_first_entirely(tmp_path):

@@ -50,6 +50,8 @@ def test_an_interface_with_an_anomaly_rule_comes_back() -> None:
         (b"\x80\x04pickle", "not a .safetensors file"),
         (save({"a": np.zeros(3)}), "not one of edge-lstm"),
         (save({"a": np.zeros(3)}, {"edge-lstm": '{"schema": 99}'}), "model schema 99, this version reads 1"),
+        (save({"a": np.zeros(3)}, {"edge-lstm": "{"}), "its header is not JSON"),
+        (save({"a": np.zeros(3)}, {"edge-lstm": "[]"}), "model schema None, this version reads 1"),
         (save({"a": np.zeros(3)}, {"edge-lstm": '{"schema": 1, "kind": "float"}'}), "incomplete or changed"),
         (encode_model(float_model())[:-5], "not a .safetensors file"),
     ],

@@ -35,6 +35,10 @@ FAULTS = {
     "key_in_the_wrong_table": r"\[training\]: key 'units' belongs to the table \[model\]; move it there",
     "shares_too_large": r"\[split\]: test 0.7 and validation 0.4 leave nothing to train on",
     "name_with_a_slash": r"name is '../elsewhere'; give a text that can name a file",
+    "name_with_a_newline": r"name is 'two\\nlines'; give a text that can name a file",
+    "name_with_a_nul": r"name is 'a\\x00b'; give a text that can name a file",
+    "name_of_blanks": "name is '  '; give a text that can name a file",
+    "name_too_long": "name is 'n{201}'; give a text that can name a file, .* of at most 200 bytes",
     "no_such_data": "nowhere: there is no such file or folder",
 }
 
@@ -51,6 +55,16 @@ def test_a_broken_project_is_refused_in_one_line(case):
         prepare(load_project(BROKEN / f"{case}.toml"))
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_recordings_are_not_looked_for_among_the_outputs(tmp_path):
+    """A data path that holds the project would find build/ as soon as a model is there; it is refused at once."""
+    (tmp_path / "p" / "walk").mkdir(parents=True)
+    (tmp_path / "p" / "walk" / "1.csv").write_text("ax\n1\n2\n")
+    for path in (".", "..", ""):
+        (tmp_path / "p" / "edge-lstm.toml").write_text(f'[data]\npath = "{path}"\n[task]\nkind = "classify"\n')
+        with pytest.raises(ProjectError, match=r"holds the project itself.*folder of their own"):
+            prepare(load_project(tmp_path / "p"))
 
 
 def test_a_project_that_is_not_there_says_how_to_start_one(tmp_path):

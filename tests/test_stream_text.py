@@ -39,6 +39,18 @@ def test_samples_are_read_from(case):
     assert list(samples(READABLE[case], CHANNELS)) == [[1.0, 2.0], [3.0, 4.0]]
 
 
+AWKWARD = {
+    "separators inside quotes": ['"acc, x",time,"a;b"\n', "1,0,2\n", '"3",0,"4"\n'],
+    "separators without quotes": ["a;b|acc, x\n", "2|1\n", "4|3\n"],
+}
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_a_channel_name_may_hold_separators(case):
+    """The header that the recordings were read by is read the same way here."""
+    assert list(samples(AWKWARD[case], ("acc, x", "a;b"))) == [[1.0, 2.0], [3.0, 4.0]]
+
+
 UNREADABLE = {
     "missing channel": (["ax,az\n"], "line 1: the header has no channel 'ay', only ax, az; add it"),
     "channel twice": (["ax,ay,ax\n"], "line 1: the header names channel 'ax' twice"),

@@ -297,6 +297,9 @@ def test_class_weights_balance_the_labels():
     assert set(named.weights[named.weights > 0]) == {1.0, 4.0}
     with pytest.raises(ProjectError, match=r"label 'up'; choose from falling, rising, steady"):
         taught(sequences, interface, TrainingSpec(class_weights=(("up", 2.0),)))
+    nothing = tuple((label, 0.0) for label in interface.task.outputs)
+    with pytest.raises(ProjectError, match="gives every label the weight 0"):
+        taught(sequences, interface, TrainingSpec(class_weights=nothing))
 
 
 def test_every_epoch_sees_every_sequence_once_in_its_own_order():

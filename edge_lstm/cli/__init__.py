@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from importlib import import_module
@@ -35,14 +37,30 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except EdgeLstmError as error:
-            click.echo(f"edge-lstm: error: {error}", err=True)
+            _print_error(str(error))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            # Python flushes stdout once more on its way out; give it something that takes it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence_stdout()
             ctx.exit(BROKEN_PIPE)
+        except OSError as error:  # a full disk, a path too long: the computer's, not a defect of ours
+            _silence_stdout()
+            where = "" if error.filename is None else f"{error.filename}: "
+            _print_error(f"{where}{error.strerror or error}; check the path, its permissions and the space there")
+            ctx.exit(EdgeLstmError.exit_code)
+
+
+def _print_error(message: str) -> None:
+    """One line whatever names and bytes of the user's are quoted in it."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    click.echo(f"edge-lstm: error: {shown}", err=True)
+
+
+def _silence_stdout() -> None:
+    """Python flushes stdout once more on its way out; give it something that takes it."""
+    with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # closed, or no file at all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:

@@ -36,9 +36,12 @@ def stream(
     line is a header, columns are found by the names of the model's channels and others (such as timestamp) are
     ignored; without one, a line holds the channels in their order and nothing else.
     """
+    from edge_lstm.errors import InputError
     from edge_lstm.streaming import Stream
     from edge_lstm.streaming.lines import samples
 
+    if sys.stdin is None or sys.stdout is None:
+        raise InputError("stdin or stdout is closed; samples come in by one and predictions leave by the other")
     if bundle is None:
         from edge_lstm.project import load_project
 

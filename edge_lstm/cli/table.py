@@ -56,4 +56,6 @@ def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"

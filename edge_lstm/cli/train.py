@@ -34,6 +34,7 @@ def train(project_path: Path, output: Path | None, resume: bool, as_json: bool, 
     except KeyboardInterrupt:
         options.print_notes(("stopped; `edge-lstm train --resume` goes on after the last whole epoch",), quiet)
         raise
+    options.print_notes(trained.notes, quiet)
     if as_json:
         options.print_json(trained.to_json())
         return

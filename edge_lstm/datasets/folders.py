@@ -60,7 +60,11 @@ def origins(root: Path, suffixes: tuple[str, ...], spec: DataSpec) -> list[Origi
 def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     paths = sorted(root.rglob("*"), key=lambda path: natural(path.relative_to(root).as_posix()))
     for path in paths:
-        if path.suffix.lower() in suffixes and path.is_file() and not is_hidden(path, root):
+        if path.suffix.lower() not in suffixes or is_hidden(path, root):
+            continue
+        if path.is_symlink() and not path.exists():  # large files kept elsewhere often are such links
+            raise DataError(f"{path}: is a link to a file that is not there; fetch that file or remove the link")
+        if path.is_file():
             yield path
 
 

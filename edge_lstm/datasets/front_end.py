@@ -22,6 +22,9 @@ Level = Literal["none", "running-mean"]
 FULL_SCALE = 32768.0
 """Kaldi's energies are of samples in the range of int16; clips in [-1, 1) are brought there."""
 
+LOUDEST = FULL_SCALE * 2**31
+"""Floats that hold 32-bit codes reach it; far above, the energy of a frame leaves float32."""
+
 
 @dataclass(frozen=True)
 class FrontEnd(Table):
@@ -164,9 +167,14 @@ def _full_scale(samples: Any, where: str) -> NDArray[np.float32]:
     if array.ndim != 1:
         raise DataError(f"{where}: clip has shape {array.shape}; expected mono (samples,), mix the channels down first")
     scale = 1.0 if array.dtype == np.int16 else FULL_SCALE
-    scaled = array.astype(np.float32) * np.float32(scale)
-    if not np.isfinite(scaled).all():
-        raise DataError(f"{where}: sample {int(np.argmax(~np.isfinite(scaled)))} is not finite; repair the clip")
+    with np.errstate(over="ignore"):
+        scaled = array.astype(np.float32) * np.float32(scale)
+    wrong = ~(np.abs(scaled) <= LOUDEST)
+    if wrong.any():
+        raise DataError(
+            f"{where}: sample {int(np.argmax(wrong))} is not finite or above {LOUDEST / FULL_SCALE:g} times full "
+            "scale; repair the clip"
+        )
     return scaled
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,16 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         for key in archive.files:
             if key not in KEYS:
                 raise DataError(f"{path}: key {key!r} is not known; {suggestion(key, KEYS)}")
-        return {key: archive[key] for key in archive.files}
+        arrays = {key: archive[key] for key in archive.files}
+        raw = [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]  # NumPy gives their bytes
+        if raw:
+            raise DataError(f"{path}: {raw[0]!r} in it is not an array; save the archive with np.savez")
+        return arrays
+    except MemoryError as error:
+        raise DataError(f"{path}: it does not fit into memory ({error}); part it into smaller archives") from error
     except OSError as error:
         raise DataError(f"{path}: it cannot be read ({error.strerror or error}); check the path") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(
             f"{path}: it is not an archive of plain arrays ({str(error).split('.')[0]}); "
             "save numbers and texts only with np.savez, no objects"
@@ -185,7 +192,14 @@ def _named(path: Path, y: NDArray[Any], labels: NDArray[Any] | None) -> NDArray[
         raise DataError(
             f"{path}: y holds {y.max()}, but labels has shape {labels.shape}; name every integer from 0 to {y.max()}"
         )
+    _refuse_twins(path, labels.astype(str).tolist())
     return np.where(y < 0, "", labels.astype(str)[y])
+
+
+def _refuse_twins(path: Path, labels: list[str]) -> None:
+    twins = [label for index, label in enumerate(labels) if label in labels[:index]]
+    if twins:
+        raise DataError(f"{path}: labels names {twins[0]!r} twice; give each integer its own name")
 
 
 def _label(row: Any, length: int) -> str | NDArray[Any] | None:

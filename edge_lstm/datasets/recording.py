@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,9 @@ from edge_lstm.model import Float32, frozen
 
 SPLITS = ("train", "validation", "test")
 """The parts of a data set, and the only values of ``Recording.split``."""
+
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories of control characters, bytes that are no UTF-8, and separators of lines and paragraphs."""
 
 RATE_TOLERANCE = 0.03
 """Two recordings whose rates differ by more do not share a model. Times rounded to a millisecond can put the rate of
@@ -127,6 +131,8 @@ class Dataset:
         _refuse_twins("channel", self.channels)
         _refuse_twins("target", self.target_names)
         _refuse_twins("recording", tuple(r.name for r in self.recordings))
+        for what, names in (("channel", self.channels), ("target", self.target_names), ("label", self.labels())):
+            _refuse_unprintable(what, names)
         for recording in self.recordings:
             self._refuse_misfit(recording)
 
@@ -232,7 +238,8 @@ def _checked_targets(name: str, targets: Any, steps: int) -> NDArray[Any]:
             f"{name}: targets have shape {array.shape} of {array.dtype}; expected ({steps},) labels "
             f"or ({steps}, targets) numbers"
         )
-    numbers = np.asarray(frozen(array.reshape(steps, -1), np.float32))
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(frozen(array.reshape(steps, -1), np.float32))
     if np.isinf(numbers).any():
         raise DataError(f"{name}: step {np.argwhere(np.isinf(numbers))[0][0]} has an infinite target; remove it")
     return numbers
@@ -243,6 +250,15 @@ def _refuse_twins(what: str, names: tuple[str, ...]) -> None:
         return
     twin = next(n for i, n in enumerate(names) if n in names[:i])
     raise DataError(f"{what} {twin!r} appears twice; give each {what} its own name")
+
+
+def _refuse_unprintable(what: str, names: Iterable[str]) -> None:
+    """A name is printed on a line of its own, found in a header, written to C and JSON: it must survive all of them."""
+    for name in names:
+        if not name or name != name.strip() or any(unicodedata.category(c) in _UNPRINTABLE for c in name):
+            raise DataError(
+                f"{what} {name!r} is empty, begins or ends with a blank, or holds a control character; rename it"
+            )
 
 
 def _rate(recording: Recording) -> str:

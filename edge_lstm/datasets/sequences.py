@@ -76,9 +76,11 @@ def outputs_of(dataset: Dataset, spec: TaskSpec) -> tuple[str, ...]:
     known = _KNOWN_OUTPUTS[spec.kind](dataset)
     if not known:
         raise DataError(_NO_OUTPUTS[spec.kind])
-    for name in spec.outputs:
-        if name not in known:
-            raise DataError(f"output {name!r} is not in the data; {suggestion(name, known)}")
+    labels = dataset.labels() or spec.normal  # recordings without any label are named one by one, later
+    for what, names, there in (("output", spec.outputs, known), ("normal label", spec.normal, labels)):
+        for name in names:
+            if name not in there:
+                raise DataError(f"{what} {name!r} is not in the data; {suggestion(name, there)}")
     if spec.kind in ("classify", "tag") and spec.outputs and set(known) - set(spec.outputs):
         extra = sorted(set(known) - set(spec.outputs), key=natural)
         raise DataError(
@@ -131,8 +133,8 @@ def make_sequences(dataset: Dataset, spec: TaskSpec, outputs: Sequence[str]) -> 
     if not cut:
         raise DataError(
             f"no sequence can be cut: the longest recording has {max(r.steps for r in dataset.recordings)} steps, "
-            f"the window is {spec.window or 'not set'}, and every target is missing or outside; "
-            "shorten the window or check the targets"
+            f"the window is {spec.window or 'not set'}, the horizon {spec.horizon}, and every target is missing or "
+            "outside; shorten the window or the horizon, or check the targets"
         )
     return _padded(cut, tuple(skipped))
 

@@ -60,7 +60,7 @@ def split_as(dataset: Dataset, spec: SplitSpec) -> Splits:
     Raises:
         DataError: if the data do not support the split, or it would leak.
     """
-    by = _chosen(dataset) if spec.by == "auto" else spec.by
+    by = _chosen(dataset, spec) if spec.by == "auto" else spec.by
     parts = _SPLITS[by](dataset, spec)
     if not parts["train"]:
         raise DataError(f"the split by {by} leaves nothing to train on; lower test and validation")
@@ -73,12 +73,12 @@ def split_as(dataset: Dataset, spec: SplitSpec) -> Splits:
 Parts = dict[str, list[Recording]]
 
 
-def _chosen(dataset: Dataset) -> SplitBy:
+def _chosen(dataset: Dataset, spec: SplitSpec) -> SplitBy:
     if all(r.split for r in dataset.recordings):
         return "given"
     if all(r.group for r in dataset.recordings) and len({r.group for r in dataset.recordings}) > 1:
         return "group"
-    return "file" if len(dataset.recordings) > 1 else "time"
+    return "file" if len(dataset.recordings) >= sum(share > 0 for share in _shares(spec).values()) else "time"
 
 
 def _given(dataset: Dataset, spec: SplitSpec) -> Parts:

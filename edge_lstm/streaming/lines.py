@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 from collections.abc import Iterable, Iterator, Sequence
 
 from edge_lstm.errors import InputError
 from edge_lstm.streaming.sample import named
 
 SEPARATORS = ("\t", ";", "|", ",")
-"""Tried in this order on the first line; blanks separate when none occurs."""
+"""Tried in this order on the first line; blanks separate when none occurs. One that gives every channel's name wins."""
 
 _NUMBER_STARTS = "+-.0123456789"
 
@@ -29,7 +31,7 @@ def samples(lines: Iterable[str], channels: Sequence[str]) -> Iterator[list[floa
         if not line.strip():
             continue
         if columns is None:
-            separator = next((s for s in SEPARATORS if s in line), None)
+            separator = _separator(line, channels)
             header = _header(_fields(line, separator), channels, number)
             columns = header or list(range(len(channels)))
             width = len(_fields(line, separator)) if header else len(channels)
@@ -42,8 +44,17 @@ def samples(lines: Iterable[str], channels: Sequence[str]) -> Iterator[list[floa
         step += 1
 
 
+def _separator(line: str, channels: Sequence[str]) -> str | None:
+    found = [s for s in SEPARATORS if s in line]
+    return next((s for s in found if set(channels) <= set(_fields(line, s))), found[0] if found else None)
+
+
 def _fields(line: str, separator: str | None) -> list[str]:
-    return [field.strip().strip('"') for field in line.strip("\r\n\ufeff").split(separator)]
+    text = line.strip("\r\n\ufeff")
+    if separator is not None and '"' in text:
+        with contextlib.suppress(csv.Error):  # what is no CSV is cut like any other text
+            return [field.strip() for field in next(csv.reader([text], delimiter=separator, skipinitialspace=True))]
+    return [field.strip().strip('"') for field in text.split(separator)]
 
 
 def _header(fields: list[str], channels: Sequence[str], number: int) -> list[int] | None:

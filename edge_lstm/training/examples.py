@@ -108,6 +108,8 @@ def _label_weights(plain: Examples, labels: tuple[str, ...], wanted: ClassWeight
         if label not in labels:
             raise ProjectError(f"[training] class_weights names label {label!r}; choose from {', '.join(labels)}")
         weights[labels.index(label)] = weight
+    if not weights.any():
+        raise ProjectError("[training] class_weights gives every label the weight 0; give one of them more than 0")
     return weights
 
 

@@ -36,7 +36,7 @@ from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
 from edge_lstm.integer import Arithmetic, TfliteModel
 from edge_lstm.model import GATES, Scaling
-from edge_lstm.modelfile import Model, decode_model
+from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm.runtimes.worker import Job, Trace, run_jobs
@@ -310,8 +310,7 @@ def _window(bundle: Bundle) -> int | None:
 
 
 def _model(bundle: Bundle, name: str) -> Model:
-    file = bundle.file(REFERENCES[name][0])
-    return decode_model(file.read_bytes(), str(file))
+    return bundle.read_model(REFERENCES[name][0])
 
 
 def _inputs(golden: Golden) -> list[Array]:
