@@ -87,7 +87,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("padded_label.npz", {}, "label ' walk' is empty, begins or ends with a blank"),
     ("infinite_target.npz", {}, "infinite_target.npz[1]: step 3 has an infinite target; remove it"),
     ("label_of_two_lines.csv", {"label": "label"}, "label 'walk\\nrun' is empty, begins or ends with a blank"),
-    ("dangling_link", {}, "2.csv: is a link to a file that is not there; fetch that file or remove the link"),
     ("deafening_wav", {}, "1.wav: sample 0 is not finite or above 2.14748e+09 times full scale; repair the clip"),
     ("single_array.npz", {}, "it is a single array; expected an NPZ archive"),
     ("mixed_rates_wav", {}, "2.wav: it has 16000 Hz, the front end is for 8000 Hz like"),
@@ -108,6 +107,14 @@ def test_a_broken_input_is_refused_with_its_place_and_a_next_move(name: str, set
     assert phrase in message
     assert "\n" not in message
     assert ";" in message or "expected" in message
+
+
+def test_a_link_to_nowhere_is_refused(tmp_path: Path):
+    """Made here, because a link that leads nowhere does not travel in an archive."""
+    (tmp_path / "1.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "2.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(DataError, match=r"2\.csv: is a link to a file that is not there; fetch that file or remove"):
+        read_dataset(tmp_path, DataSpec())
 
 
 def test_every_broken_input_has_a_case():
