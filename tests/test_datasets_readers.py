@@ -295,6 +295,21 @@ def test_without_the_audio_extra_the_message_names_it(tmp_path: Path, monkeypatc
         read_dataset(tmp_path)
 
 
+def test_a_wav_that_was_cut_off_is_refused(tmp_path: Path):
+    """Its header says how long it should be; an unknown length, as pipes leave it, is taken as it is."""
+    import soundfile
+
+    (tmp_path / "tone").mkdir()
+    file = tmp_path / "tone" / "1.wav"
+    soundfile.write(file, np.sin(np.arange(4000)), 8000, subtype="PCM_16")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1000])
+    with pytest.raises(DataError, match=rf"has {len(whole) - 1000} B, its header says {len(whole)} B; it was cut off"):
+        read_dataset(tmp_path, DataSpec())
+    file.write_bytes(whole[:4] + b"\xff" * 4 + whole[8:])
+    assert len(read_dataset(tmp_path, DataSpec()).recordings) == 1
+
+
 def test_wav_clips_become_frames_with_the_front_end_kept(tmp_path: Path):
     """The data set carries what a model must keep to make the same frames."""
     import soundfile

@@ -12,6 +12,9 @@ from edge_lstm.datasets.spec import DataSpec
 from edge_lstm.errors import DataError, MissingDependencyError
 from edge_lstm.model import Float32
 
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)
+"""What programs that write into a pipe leave in the header."""
+
 
 def read_wav(path: Path, spec: DataSpec) -> Dataset:
     """One clip a recording, below ``[training|testing/]class/``; the series are the front end's frames.
@@ -46,9 +49,19 @@ def _clip(path: Path) -> tuple[Float32, int]:
         raise DataError(
             f"{path}: it is not a WAV clip that can be read ({_reason(error)}); save it as PCM WAV"
         ) from error
+    _refuse_truncated(path)
     if samples.ndim != 1:
         raise DataError(f"{path}: it has {samples.shape[1]} audio channels; expected 1, mix it down to mono")
     return samples, int(rate_hz)
+
+
+def _refuse_truncated(path: Path) -> None:
+    """The library reads what is left of a clip that was cut off; the RIFF header says how much there should be."""
+    with path.open("rb") as file:
+        header = file.read(8)
+    stated, found = int.from_bytes(header[4:8], "little") + 8, path.stat().st_size
+    if header[:4] == b"RIFF" and stated - 8 not in _UNKNOWN_SIZES and found < stated:
+        raise DataError(f"{path}: it has {found} B, its header says {stated} B; it was cut off, copy it again")
 
 
 def _reason(error: Exception) -> str:
