@@ -8,7 +8,6 @@ Everything here is immutable data, checked once on construction; nothing downstr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -283,8 +282,3 @@ class FloatModel:
 def _refuse_non_finite(what: str, *arrays: NDArray[np.floating[Any]]) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         raise ModelError(f"{what} holds a value that is not finite")
-
-
-def shapes(model: FloatModel) -> Sequence[tuple[int, int]]:
-    """(features, units) of each LSTM layer."""
-    return [(layer.features, layer.units) for layer in model.layers]

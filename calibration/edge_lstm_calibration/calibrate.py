@@ -73,12 +73,6 @@ class Calibration:
         """(low, high) the observer chose."""
         return self.observe(self.histograms[layer, tensor], channel)
 
-    def joint_range(self, layer: int, tensor: str) -> Range:
-        """(low, high) over all channels of a tensor."""
-        histogram = self.histograms[layer, tensor]
-        ranges = [self.observe(histogram, k) for k in range(histogram.channels)]
-        return min(low for low, _ in ranges), max(high for _, high in ranges)
-
     def extremes(self, layer: int, tensor: str) -> Range:
         """(low, high) ever seen, whatever the observer."""
         histogram = self.histograms[layer, tensor]
