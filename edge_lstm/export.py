@@ -21,6 +21,8 @@ from edge_lstm.project import ExportSpec
 from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
+from edge_lstm_export.c_source import float_state_bytes, native_state_bytes
+from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.verify import verify
 
 Recordings = Sequence[NDArray[Any]]
@@ -54,6 +56,7 @@ class _Contents:
     """A bundle before it is written: its files, the models to judge, and what the manifest says besides."""
 
     files: Files
+    c_state: int
     models: dict[str, Model]
     tables: dict[str, Any]
     notes: tuple[str, ...] = ()
@@ -77,9 +80,10 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
         if project.export.int8:
             contents = _quantised(model, project.export, spread(learnt, project.export.calibration), unseen)
         else:
-            contents = _Contents(float_files(model, unseen), {"float": model}, {})
+            state = float_state_bytes([layer.units for layer in model.layers])
+            contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
-        manifest = write_bundle(work, project.name, model, contents.files, accuracy, contents.tables)
+        manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, contents.tables)
         report = verify(Bundle.open(work))
         report.require_ok()
     named = {"int8" if name == "native" else name: metrics for name, metrics in accuracy.items()}
@@ -114,4 +118,6 @@ def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: 
             "tflite": error_report(model, integers.tflite, unseen),
         },
     }
-    return _Contents(int8_files(model, integers, unseen), models, tables, calibration.warnings)
+    files = int8_files(model, integers, unseen)
+    state = native_state_bytes(integers.native, kernel_set("portable"))
+    return _Contents(files, state, models, tables, calibration.warnings)

@@ -43,7 +43,7 @@ def files() -> dict[str, bytes]:
 
 
 def bundle_of(folder: Path, files: dict[str, bytes]) -> Bundle:
-    write_bundle(folder, "m", MODEL, files, {}, {})
+    write_bundle(folder, "m", MODEL, files, 0, {}, {})
     return Bundle.open(folder)
 
 

@@ -15,10 +15,10 @@ from edge_lstm.integer import Arithmetic
 from edge_lstm.model import GATES
 from edge_lstm.runtimes.base import Array, State, fitting
 
-VERSION = 1
+VERSION = 2
 """Of the interface in ``kernels/el_host.c``."""
 
-_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "widest", "state_bytes", "taps")
+_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps")
 TAPPED = (*(f"{gate}_pre" for gate in GATES), *GATES)
 """Order of a layer's taps."""
 
@@ -43,7 +43,7 @@ class CLibrary:
         self.arithmetic: Arithmetic = "float" if floating else "native"
         self.channels, self.outputs = library.shape["channels"], library.shape["outputs"]
         self.has_taps = bool(library.shape["taps"])
-        self._path, self._units, self._widest = path, library.units, library.shape["widest"]
+        self._path, self._units = path, library.units
         self._code = np.dtype(np.float32 if floating else np.int16)
         self._cell = np.dtype(np.float32 if floating else np.int32)
         # Bound once: a step then makes no ctypes object and no array but the one it returns.
@@ -138,7 +138,7 @@ class CLibrary:
         cell_bytes, code_bytes = total * self._cell.itemsize, self._code.itemsize
         cell = self._memory[:cell_bytes].view(self._cell)
         codes = self._memory[cell_bytes : len(self._memory) // code_bytes * code_bytes].view(self._code)
-        taps = codes[total + self._widest :] if self.has_taps else np.zeros(8 * total, self._code)
+        taps = codes[total : 9 * total] if self.has_taps else np.zeros(8 * total, self._code)
         ends = np.cumsum(self._units)
         spans = [slice(end - units, end) for end, units in zip(ends, self._units, strict=True)]
         tapped = [taps[8 * s.start : 8 * s.stop].reshape(8, -1) for s in spans]

@@ -32,7 +32,7 @@ from edge_lstm.integer import NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import encode_model, interface_to_json
-from edge_lstm_export.c_source import host_sources, state_bytes, write_c, write_c_float
+from edge_lstm_export.c_source import host_sources, write_c, write_c_float
 from edge_lstm_export.golden import Golden, choose, encode_golden, golden
 from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -50,11 +50,14 @@ class Integers:
     step: StepModel
 
 
-def int8_files(model: FloatModel, integers: Integers, recordings: Recordings) -> Files:
+def int8_files(
+    model: FloatModel, integers: Integers, recordings: Recordings, kernel_set_name: str = "portable"
+) -> Files:
     """Everything in an int8 bundle but its manifest.
 
     Args:
         recordings: (T, C) physical, from which the golden vectors are chosen.
+        kernel_set_name: of the C sources; the shared library has the kernels of this computer.
 
     Raises:
         ExportError: if a format cannot hold the model.
@@ -78,7 +81,7 @@ def int8_files(model: FloatModel, integers: Integers, recordings: Recordings) ->
             }
         ),
     }
-    return files | _c_files(write_c(integers.native), host_sources(integers.native))
+    return files | _c_files(write_c(integers.native, kernel_set_name=kernel_set_name), host_sources(integers.native))
 
 
 def float_files(model: FloatModel, recordings: Recordings) -> Files:
@@ -103,11 +106,18 @@ def _c_files(sources: Mapping[str, bytes], host: Mapping[str, bytes]) -> Files:
 
 
 def write_bundle(
-    directory: Path, name: str, model: FloatModel, files: Files, accuracy: Mapping[str, Any], notes: Mapping[str, Any]
+    directory: Path,
+    name: str,
+    model: FloatModel,
+    files: Files,
+    c_state: int,
+    accuracy: Mapping[str, Any],
+    notes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write files and the manifest over them into an empty directory; gives the manifest.
 
     Args:
+        c_state: bytes of the state of one stream in C.
         accuracy: metrics by ``float``, ``native`` and ``tflite``.
         notes: more tables for the manifest, such as ``calibration`` and ``quantisation``.
     """
@@ -117,7 +127,7 @@ def write_bundle(
         "files": {path: _stated(content) for path, content in files.items()},
         "arithmetics": _arithmetics(files),
         "interface": interface_to_json(model.interface),
-        "sizes": sizes(model, files),
+        "sizes": sizes(model, files, c_state),
         "accuracy": dict(accuracy),
         "tools": _tools(),
         **notes,
@@ -130,14 +140,13 @@ def write_bundle(
     return manifest
 
 
-def sizes(model: FloatModel, files: Files) -> dict[str, int]:
+def sizes(model: FloatModel, files: Files, c_state: int) -> dict[str, int]:
     """What a user compares with a board: parameters, file sizes, and the state of one stream in C, in bytes."""
     named = {"tflite": TFLITE_FUSED, "tflite_step": TFLITE_STEP, "tflite_float": TFLITE_FLOAT, "onnx": ONNX}
-    units = [layer.units for layer in model.layers]
     return {
         "parameters": model.parameters,
         **{key: len(files[path]) for key, path in named.items() if path in files},
-        "c_state": state_bytes(units, 4 if TFLITE_FLOAT in files else 2),
+        "c_state": c_state,
         "bundle": sum(len(content) for content in files.values()),
     }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edge_lstm_export.c_source.blueprint import state_bytes
+from edge_lstm_export.c_source.blueprint import float_state_bytes
 from edge_lstm_export.c_source.floating import write_c_float
 from edge_lstm_export.c_source.host import host_sources
-from edge_lstm_export.c_source.native import constant_bytes, write_c
+from edge_lstm_export.c_source.native import constant_bytes, native_state_bytes, write_c
 
-__all__ = ["constant_bytes", "host_sources", "state_bytes", "write_c", "write_c_float"]
+__all__ = ["constant_bytes", "float_state_bytes", "host_sources", "native_state_bytes", "write_c", "write_c_float"]

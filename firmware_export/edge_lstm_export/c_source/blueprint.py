@@ -22,15 +22,19 @@ def require_counts(interface: Interface, units: Sequence[int]) -> None:
     require_within("number of outputs", [len(interface.task.outputs)], 1, MOST_UNITS)
 
 
-def state_bytes(units: Sequence[int], code_bytes: int = 2) -> int:
-    """``sizeof`` the state of one stream: a 4-byte cell and a code a unit, and scratch for the widest layer.
+def state_bytes(units: Sequence[int], work_words: int) -> int:
+    """``sizeof`` the state of one stream of an integer model: an int32 cell and an int16 code a unit, and scratch.
 
     Args:
         units: of each layer.
-        code_bytes: 2 in integers, 4 in float32.
+        work_words: of the kernels' scratch, in 4 bytes each.
     """
-    size = sum(units) * (4 + code_bytes) + max(units) * code_bytes
-    return -(-size // 4) * 4
+    return -(-6 * sum(units) // 4) * 4 + 4 * work_words
+
+
+def float_state_bytes(units: Sequence[int]) -> int:
+    """``sizeof`` the state of one stream of a float model: cell and hidden state, and scratch for the widest layer."""
+    return 4 * (2 * sum(units) + max(units))
 
 
 def physical_gains(interface: Interface, step: float = 1.0) -> tuple[Float64, Float64]:

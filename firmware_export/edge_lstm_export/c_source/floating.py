@@ -6,10 +6,10 @@ import numpy as np
 
 from edge_lstm.model import FloatModel, LstmWeights
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import physical_gains, require_counts, state_bytes, table
+from edge_lstm_export.c_source.blueprint import float_state_bytes, physical_gains, require_counts, table
 from edge_lstm_export.c_source.header import FLOAT, model_header, model_stem
-from edge_lstm_export.c_source.layouts import interleaved, unit_by_unit
 from edge_lstm_export.c_source.literals import array, prefix_name, strings
+from edge_lstm_export.c_source.packing import interleaved, unit_by_unit
 
 
 def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
@@ -24,11 +24,20 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     units, stem = [layer.units for layer in model.layers], model_stem(prefix_name(prefix))
     require_counts(model.interface, units)
     title = f"LSTM {' + '.join(map(str, units))} in float32"
-    sizes = f"{4 * model.parameters:,} bytes of constants, {state_bytes(units, 4):,} bytes of state a stream"
+    sizes = f"{4 * model.parameters:,} bytes of constants, {float_state_bytes(units):,} bytes of state a stream"
     return {
         **kernels.kernel_files(kernels.FLOAT_FILES),
         f"{stem}.c": _constants(model, prefix).encode(),
-        f"{stem}.h": model_header(prefix, FLOAT, model.interface, title, sizes, units, " Link with libm."),
+        f"{stem}.h": model_header(
+            prefix,
+            FLOAT,
+            model.interface,
+            title,
+            sizes,
+            units,
+            scratch=f"float next[{max(units)}]",
+            libraries=" Link with libm.",
+        ),
     }
 
 
@@ -43,7 +52,7 @@ def _constants(model: FloatModel, prefix: str) -> str:
         array("float", "head_bias", head.bias, "(outputs)"),
         "/* weights, bias, features, units */\n" + table("el_float_lstm", "layers", rows),
         f"const el_float_net {prefix}_model = {{layers, head_weights, head_bias, "
-        f"{p}_LAYERS, {p}_UNITS, {p}_WIDEST, {p}_CHANNELS, {p}_OUTPUTS}};\n",
+        f"{p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
         *_scalers(model, prefix),
     ]
     return "\n".join(parts)

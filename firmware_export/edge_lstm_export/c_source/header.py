@@ -86,19 +86,18 @@ $loop
 #define ${P}_OUTPUTS $outputs
 #define ${P}_LAYERS $layers
 #define ${P}_UNITS $units /* of all layers together */
-#define ${P}_WIDEST $widest /* units of the widest layer */
 #define ${P}_WINDOW $window /* steps from reset to prediction; 0: predict at every step, never reset */
 $rate
 typedef $code ${p}_code;
 
-/* State of one stream. Save and restore it as plain memory; `next` and `taps` hold nothing between steps. */
+/* State of one stream. Save and restore it as plain memory; what follows `hidden` holds nothing between steps. */
 typedef struct {
     $cell cell[${P}_UNITS];   /* (units)$cell_unit, layer after layer */
     $code hidden[${P}_UNITS]; /* (units)$hidden_unit, layer after layer */
-    $code next[${P}_WIDEST];
 #ifdef EL_TAP
     $code taps[8 * ${P}_UNITS]; /* gates of the last step, (8, units) layer after layer; see EL_TAP in $header */
 #endif
+    $scratch; /* scratch of the kernels */
 } ${p}_state;
 
 #ifdef __cplusplus
@@ -142,9 +141,22 @@ _USE = {
 
 
 def model_header(
-    prefix: str, family: Family, interface: Interface, title: str, sizes: str, units: list[int], libraries: str = ""
+    prefix: str,
+    family: Family,
+    interface: Interface,
+    title: str,
+    sizes: str,
+    units: list[int],
+    *,
+    scratch: str,
+    libraries: str = "",
 ) -> bytes:
-    """``model.h``. ``units`` are those of each layer."""
+    """``model.h``.
+
+    Args:
+        units: of each layer.
+        scratch: C declaration of what the kernels need besides the state.
+    """
     task = interface.task
     names = {"p": prefix, "P": prefix.upper()}
     use = Template(_USE[task.predicts_labels]).substitute(names)
@@ -162,7 +174,7 @@ def model_header(
         outputs=integer(len(task.outputs)),
         layers=integer(len(units)),
         units=integer(sum(units)),
-        widest=integer(max(units)),
+        scratch=scratch,
         window=integer(task.window or 0),
         rate=rate,
         meaning="labels" if task.predicts_labels else "names of the targets",

@@ -83,10 +83,11 @@ def integer(value: Any) -> str:
     return f"{number}L" if not -32768 < number < 32768 else str(number)
 
 
-def array(c_type: str, name: str, values: NDArray[Any], shape: str) -> str:
-    """A constant array, with its shape beside it."""
+def array(c_type: str, name: str, values: NDArray[Any], shape: str, align: int = 0) -> str:
+    """A constant array, with its shape beside it; ``align`` in bytes, where a kernel loads wider than the type."""
     body = _wrapped(map(real if c_type == "float" else integer, values.flat))
-    return f"/* {shape} */\nstatic const {c_type} {name}[{values.size}] EL_FLASH = {{\n{body}}};\n"
+    aligned = f" EL_ALIGNED({align})" if align else ""
+    return f"/* {shape} */\nstatic const {c_type} {name}[{values.size}] EL_FLASH{aligned} = {{\n{body}}};\n"
 
 
 def strings(name: str, texts: Iterable[str]) -> str:

@@ -6,11 +6,12 @@ import numpy as np
 
 from edge_lstm.arithmetic.native import NARROW_SHIFTS
 from edge_lstm.errors import ExportError
-from edge_lstm.integer import Affine, NativeModel
+from edge_lstm.integer import Affine, NativeLstm, NativeModel
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.blueprint import physical_gains, require_counts, state_bytes, table
 from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem
-from edge_lstm_export.c_source.layouts import Array, KernelSet, kernel_set, unit_by_unit
+from edge_lstm_export.c_source.kernel_sets import kernel_set
+from edge_lstm_export.c_source.kernel_sets.base import KernelSet, Written
 from edge_lstm_export.c_source.literals import array, integer, prefix_name, require_within, strings
 
 SIGMOID_BYTES = 512
@@ -28,9 +29,16 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
     """
     _require_ranges(model)
     chosen, stem, units = kernel_set(kernel_set_name), model_stem(prefix_name(prefix)), [x.units for x in model.layers]
-    sizes = f"{constant_bytes(model):,} bytes of constants, {state_bytes(units):,} bytes of state a stream"
-    title = f"LSTM {' + '.join(map(str, units))} in integers ({model.scheme})"
-    header = model_header(prefix, NATIVE, model.interface, title, sizes, units)
+    constants, state = constant_bytes(model, chosen), native_state_bytes(model, chosen)
+    header = model_header(
+        prefix,
+        NATIVE,
+        model.interface,
+        f"LSTM {' + '.join(map(str, units))} in integers ({model.scheme}), kernels {chosen.name}",
+        f"{constants:,} bytes of constants, {state:,} bytes of state a stream",
+        units,
+        scratch=f"int32_t work[{_work_words(model, chosen)}]",
+    )
     return {
         **kernels.kernel_files(sorted({*kernels.NATIVE_FILES, *chosen.files[model.scheme]})),
         f"{stem}.c": _constants(model, prefix, chosen).encode(),
@@ -38,9 +46,26 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
     }
 
 
-def constant_bytes(model: NativeModel) -> int:
+def constant_bytes(model: NativeModel, chosen: KernelSet) -> int:
     """Weights, row constants and the sigmoid table, without the encoding of the inputs and the names."""
-    return SIGMOID_BYTES + sum(block.weights.size + 6 * len(block.bias) for block in _blocks(model))
+    return SIGMOID_BYTES + sum(written.bytes for written in (*_layers(model, chosen), _head(model, chosen)))
+
+
+def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:
+    """``sizeof`` the state of one stream."""
+    return state_bytes([layer.units for layer in model.layers], _work_words(model, chosen))
+
+
+def _work_words(model: NativeModel, chosen: KernelSet) -> int:
+    return max(chosen.work_words(layer) for layer in model.layers)
+
+
+def _layers(model: NativeModel, chosen: KernelSet) -> list[Written]:
+    return [chosen.layer(layer, f"layer_{index}") for index, layer in enumerate(model.layers)]
+
+
+def _head(model: NativeModel, chosen: KernelSet) -> Written:
+    return chosen.head(model.head, "head")
 
 
 def _require_ranges(model: NativeModel) -> None:
@@ -67,55 +92,26 @@ def _blocks(model: NativeModel) -> list[Affine]:
 
 
 def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
-    parts = [f'/* Constants, written by edge-lstm. Do not edit. */\n#include "{model_stem(prefix)}.h"\n']
-    for index, layer in enumerate(model.layers):
-        parts.append(f"/* Layer {index}: {layer.features} features, {layer.units} units. */\n")
-        for number, block in enumerate(layer.blocks):
-            name = f"layer_{index}_{number}"
-            shape = (layer.units, block.weights.shape[1], 4)
-            parts.append(array("int8_t", f"{name}_weights", chosen.pack(block.weights), f"{chosen.shape} = {shape}"))
-            parts += _row_constants(name, [unit_by_unit(a) for a in _rows_of(block)], "(units, gates)")
-        parts.append(
-            table("el_rows", f"layer_{index}", [_rows(f"layer_{index}_{k}") for k in range(len(layer.blocks))])
-        )
-    head = model.head
-    parts.append("/* Head. */\n")
-    parts.append(array("int8_t", "head_weights", head.weights, f"(outputs, units) = {head.weights.shape}"))
-    parts += _row_constants("head", _rows_of(head), "(outputs)")
-    parts.append(_layers(model, chosen))
-    parts.append(_net(prefix))
-    parts += _codec(model, prefix)
-    return "\n".join(parts)
-
-
-def _rows_of(block: Affine) -> list[Array]:
-    return [block.bias, block.multiplier, block.shift]
-
-
-def _row_constants(name: str, values: list[Array], shape: str) -> list[str]:
-    names = (("int32_t", "bias"), ("uint8_t", "multiplier"), ("uint8_t", "shift"))
-    return [array(kind, f"{name}_{what}", value, shape) for (kind, what), value in zip(names, values, strict=True)]
-
-
-def _rows(name: str) -> str:
-    return f"{{{name}_weights, {name}_bias, {name}_multiplier, {name}_shift}}"
-
-
-def _layers(model: NativeModel, chosen: KernelSet) -> str:
-    function = chosen.functions[model.scheme]
-    rows = [
-        f"{{{function}, layer_{index}, {layer.features}, {layer.units}, {layer.hidden_bits}}}"
-        for index, layer in enumerate(model.layers)
-    ]
-    return "/* kernel, blocks, features, units, hidden_bits */\n" + table("el_lstm", "layers", rows)
-
-
-def _net(prefix: str) -> str:
-    p = prefix.upper()
-    return (
-        f"const el_net {prefix}_model = "
-        f"{{layers, {_rows('head')}, {p}_LAYERS, {p}_UNITS, {p}_WIDEST, {p}_CHANNELS, {p}_OUTPUTS}};\n"
+    layers, head = _layers(model, chosen), _head(model, chosen)
+    includes = [f'#include "{header}"\n' for header in (f"{model_stem(prefix)}.h", *chosen.headers)]
+    both = list(zip(layers, model.layers, strict=True))
+    rows = [f"{{{c.function}, {c.constants}, {x.features}, {x.units}, {x.hidden_bits}}}" for c, x in both]
+    units, p = model.layers[-1].units, prefix.upper()
+    return "\n".join(
+        [
+            "/* Constants, written by edge-lstm. Do not edit. */\n" + "".join(includes),
+            *(f"{_title(index, layer)}\n{written.text}" for index, (written, layer) in enumerate(both)),
+            f"/* Head. */\n\n{head.text}",
+            "/* kernel, constants, features, units, hidden_bits */\n" + table("el_lstm", "layers", rows),
+            f"static const el_head head = {{{head.function}, {head.constants}, {units}, {p}_OUTPUTS}};\n",
+            f"const el_net {prefix}_model = {{layers, &head, {p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
+            *_codec(model, prefix),
+        ]
     )
+
+
+def _title(index: int, layer: NativeLstm) -> str:
+    return f"/* Layer {index}: {layer.features} features, {layer.units} units. */\n"
 
 
 def _codec(model: NativeModel, prefix: str) -> list[str]:

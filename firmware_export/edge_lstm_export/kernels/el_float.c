@@ -1,6 +1,6 @@
 #include "el_float.h"
 
-/* State in memory: cell (units), hidden (units), scratch (widest), then the taps if compiled in.
+/* State in memory: cell (units), hidden (units), the taps if compiled in, then scratch (widest).
  * Layers lie one after the other in each part. */
 static el_float_lstm_state el_float_first_layer(const el_float_net *net, void *memory)
 {
@@ -9,7 +9,8 @@ static el_float_lstm_state el_float_first_layer(const el_float_net *net, void *m
     state.h = state.c + net->units;
     state.next = state.h + net->units;
 #ifdef EL_TAP
-    state.tap = state.next + net->widest;
+    state.tap = state.next;
+    state.next += 8 * net->units;
 #endif
     return state;
 }

@@ -26,8 +26,7 @@ typedef struct {
     const float *head_weights; /* (outputs, units of the last layer) */
     const float *head_bias;    /* (outputs) */
     uint16_t layer_count;
-    uint16_t units;  /* of all layers together */
-    uint16_t widest; /* units of the widest layer */
+    uint16_t units; /* of all layers together */
     uint16_t channels;
     uint16_t outputs;
 } el_float_net;

@@ -16,9 +16,9 @@ extern "C" {
 #endif
 
 /* Of the interface below; the program refuses a library of another one. */
-#define EL_HOST_VERSION 1
+#define EL_HOST_VERSION 2
 
-extern EL_SHOWN const int32_t el_host_shape[9];
+extern EL_SHOWN const int32_t el_host_shape[8];
 EL_SHOWN int32_t el_host_units(int32_t layer);
 EL_SHOWN void el_host_reset(el_state *state);
 EL_SHOWN void el_host_step(el_state *state, const el_code *x, el_code *y);
@@ -30,15 +30,14 @@ EL_SHOWN void el_host_decode(const el_code *y, float *values, uint32_t steps);
 }
 #endif
 
-/* version, floating, channels, outputs, layers, units of all layers, units of the widest, state bytes, taps. */
-const int32_t el_host_shape[9] = {
+/* version, floating, channels, outputs, layers, units of all layers, state bytes, taps. */
+const int32_t el_host_shape[8] = {
     EL_HOST_VERSION,
     EL_FLOATING,
     EL_CHANNELS,
     EL_OUTPUTS,
     EL_LAYERS,
     EL_UNITS,
-    EL_WIDEST,
     (int32_t)sizeof(el_state),
 #ifdef EL_TAP
     1,

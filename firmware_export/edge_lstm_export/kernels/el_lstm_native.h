@@ -2,18 +2,13 @@
 #ifndef EL_LSTM_NATIVE_H
 #define EL_LSTM_NATIVE_H
 
-#include "el_native.h"
+#include "el_rows.h"
 #include "el_sigmoid.h"
 
 enum { EL_I, EL_F, EL_G, EL_O, EL_GATES };
 
 #define EL_CELL_MAX ((int32_t)0x3fffffffL) /* +128 - 2^-23, Q8.23 */
 #define EL_CELL_MIN (-EL_CELL_MAX - 1)     /* -128 */
-
-static inline int32_t el_saturate16(int32_t v)
-{
-    return v > 32767 ? 32767 : v < -32768L ? -32768L : v;
-}
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,12 +26,6 @@ static inline void el_load_bias(int32_t *acc, const el_rows *rows, uint16_t row)
 {
     for (uint8_t gate = 0; gate < EL_GATES; gate++)
         acc[gate] = EL_LOAD_I32(rows->bias + row + gate);
-}
-
-/* |acc| < 2^23 and multiplier <= 255, so the product fits 32 bits. */
-static inline int32_t el_requantise(int32_t acc, const el_rows *rows, uint16_t row)
-{
-    return (acc * EL_LOAD_U8(rows->multiplier + row)) >> EL_LOAD_U8(rows->shift + row);
 }
 
 /* c' = clamp(((f c >> 16) + (i g >> 8)) << 1), Q8.23. f c is taken by halves: 15 x 15 bits above, 15 x 16 below. */
@@ -72,10 +61,12 @@ static inline int32_t el_update_unit(const el_lstm *layer, const el_lstm_state *
     return el_update_hidden(o, state->c[u], layer->hidden_bits);
 }
 
+/* Every row reads the old h, so the new one waits in the scratch. */
 static inline void el_adopt_hidden(const el_lstm *layer, const el_lstm_state *state)
 {
+    const int16_t *next = (const int16_t *)state->work;
     for (uint16_t u = 0; u < layer->units; u++)
-        state->h[u] = state->next[u];
+        state->h[u] = next[u];
 }
 
 #endif

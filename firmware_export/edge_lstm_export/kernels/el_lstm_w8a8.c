@@ -3,7 +3,8 @@
 
 void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
 {
-    const el_rows *over_x = layer->blocks, *over_h = layer->blocks + 1;
+    const el_rows *over_x = (const el_rows *)layer->constants, *over_h = over_x + 1;
+    int16_t *next = (int16_t *)state->work;
     const int8_t *x_weights = over_x->weights; /* (units, features, 4) */
     const int8_t *h_weights = over_h->weights; /* (units, units, 4) */
     for (uint16_t u = 0; u < layer->units; u++) {
@@ -18,7 +19,7 @@ void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_
             z[gate] = el_saturate16(el_requantise(z[gate], over_x, r) + el_requantise(from_h[gate], over_h, r));
         }
         const int32_t h = el_update_unit(layer, state, z, u);
-        state->next[u] = (int16_t)(h > 127 ? 127 : h < -128 ? -128 : h);
+        next[u] = (int16_t)(h > 127 ? 127 : h < -128 ? -128 : h);
     }
     el_adopt_hidden(layer, state);
 }

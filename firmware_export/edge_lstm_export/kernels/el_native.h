@@ -1,6 +1,6 @@
 /* An LSTM network in integers (arithmetic "native"): blueprint, constants, state, and the calls that join them.
  *
- *   blueprint   el_net, el_lstm, el_rows: shapes and pointers, const
+ *   blueprint   el_net, el_lstm, el_head: shapes and pointers, const
  *   constants   weights and tables, const arrays in model.c
  *   state       one struct a stream, in memory of the caller: its type, NAME_state, is in model.h
  *
@@ -18,53 +18,50 @@
 extern "C" {
 #endif
 
-/* A block of rows: z = (multiplier * (weights v + bias)) >> shift. The rounding half is in the bias.
- * |weights v + bias| stays below 2^23 for any codes v within their limits. */
-typedef struct {
-    const int8_t *weights;     /* packed for the kernel that reads them */
-    const int32_t *bias;       /* (rows) */
-    const uint8_t *multiplier; /* (rows) 128..255 */
-    const uint8_t *shift;      /* (rows) 1..26 */
-} el_rows;
-
 /* State of one LSTM layer. */
 typedef struct {
-    int32_t *c;    /* (units) cell, Q8.23 */
-    int16_t *h;    /* (units) hidden, Q0.hidden_bits */
-    int16_t *next; /* (units) scratch: every row reads the old h, so the new one waits here */
+    int32_t *c; /* (units) cell, Q8.23 */
+    int16_t *h; /* (units) hidden, Q0.hidden_bits */
+    void *work; /* scratch of the kernels, aligned for int32_t; holds nothing between steps */
 #ifdef EL_TAP
     int16_t *tap; /* (8, units) gates of the last step: z of i f g o (Q3.12), then i f g o (Q0.15) */
 #endif
 } el_lstm_state;
 
 struct el_lstm;
+struct el_head;
 
 /* One step of a layer: x (features) codes in, state updated. */
 typedef void el_lstm_kernel(const struct el_lstm *layer, const el_lstm_state *state, const int16_t *x);
 
-/* One LSTM layer. Row order is unit by unit, gates i f g o within a unit. */
+/* y (outputs) = the rows of the head over h (units), saturated to int16. */
+typedef void el_head_kernel(const struct el_head *head, const int16_t *h, int16_t *y);
+
+/* One LSTM layer. */
 typedef struct el_lstm {
-    el_lstm_kernel *step;  /* the kernel its weights are packed for */
-    const el_rows *blocks; /* w8a16: one over x and h side by side; w8a8: one over x, one over h */
+    el_lstm_kernel *step;
+    const void *constants; /* weights and row constants, packed for that kernel */
     uint16_t features;
     uint16_t units;
     uint8_t hidden_bits;
 } el_lstm;
 
+typedef struct el_head {
+    el_head_kernel *apply;
+    const void *constants; /* packed for that kernel */
+    uint16_t units;        /* of the last layer */
+    uint16_t outputs;
+} el_head;
+
 /* A whole network. */
 typedef struct {
     const el_lstm *layers;
-    el_rows head; /* (outputs, units of the last layer), rows one after the other */
+    const el_head *head;
     uint16_t layer_count;
     uint16_t units; /* of all layers together */
-    uint16_t widest; /* units of the widest layer */
     uint16_t channels;
     uint16_t outputs;
 } el_net;
-
-/* Kernels in portable C. */
-void el_lstm_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
 
 /* The calls below take the state untyped; use the typed ones that EL_NATIVE_API makes. */
 void el_net_reset(const el_net *net, void *state);

@@ -18,6 +18,9 @@
 #define EL_LOAD_F32(p) (*(p))
 #endif
 
+/* Constants that a kernel loads in words wider than their type; such kernels are for gcc and clang. */
+#define EL_ALIGNED(bytes) __attribute__((aligned(bytes)))
+
 /* The arithmetic floors with >>. C leaves >> of a negative number to the compiler; every known one is arithmetic. */
 typedef char el_needs_arithmetic_shift[((int32_t)-1 >> 1) == (int32_t)-1 ? 1 : -1];
 
