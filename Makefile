@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-EXTRAS := train,tflite,micro,onnx,audio,cc,dev
+EXTRAS := train,tflite,micro,onnx,audio,cc,boards,dev
 
 .PHONY: demo test lint bench clean
 .DEFAULT_GOAL := test

@@ -1,0 +1,119 @@
+"""Recordings through a program on an emulated core, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.runtimes.worker import Trace
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Of the variables of ``harness.c``.
+
+    Args:
+        units: of each layer.
+        cell, code: C types of the cell state and of codes, as NumPy dtypes in little-endian order.
+        hidden: of the hidden state.
+    """
+
+    channels: int
+    outputs: int
+    units: tuple[int, ...]
+    cell: str = "<i4"
+    hidden: str = "<i2"
+    code: str = "<i2"
+
+
+@dataclass(frozen=True, eq=False)
+class BoardRun:
+    """What a core computed and what it took.
+
+    Args:
+        traces: outputs (T, O) and the hidden and cell state after every step, a recording each.
+        counts: (steps,) of all recordings together, what a whole step took.
+        layer_count: what the first layer's kernel took in the last step.
+        unit: of the counts: ``instructions`` or ``cycles``.
+        stack_bytes: the most that a step had on the stack.
+        emulator: which one it was, with its version.
+    """
+
+    traces: list[Trace]
+    counts: Array
+    layer_count: int
+    unit: str
+    stack_bytes: int
+    emulator: str
+
+
+class Emulate(Protocol):
+    """An emulator: runs recordings (T, C) of codes, the state zeroed before each and at every window."""
+
+    def __call__(
+        self, image: Any, cpu: str, layout: Layout, recordings: Sequence[Array], window: int | None
+    ) -> BoardRun: ...
+
+
+class Device(Protocol):
+    """A program in memory whose functions can be called one by one."""
+
+    unit: str
+    emulator: str
+
+    def write(self, variable: str, content: bytes) -> None: ...
+
+    def read(self, variable: str, count: int) -> bytes: ...
+
+    def call(self, function: str) -> int:
+        """What the call took."""
+        ...
+
+    def stack_bytes(self) -> int:
+        """The most that a call had on the stack so far."""
+        ...
+
+
+def run_on(device: Device, layout: Layout, recordings: Sequence[Array], window: int | None) -> BoardRun:
+    """All recordings through a device that can be called."""
+    counts: list[int] = []
+    traces = [_trace(device, layout, codes, window, counts) for codes in recordings]
+    layer_count = device.call("board_layer")
+    return BoardRun(traces, np.array(counts), layer_count, device.unit, device.stack_bytes(), device.emulator)
+
+
+def _trace(device: Device, layout: Layout, codes: Array, window: int | None, counts: list[int]) -> Trace:
+    outputs, states = [], []
+    for step, x in enumerate(np.asarray(codes).astype(layout.code)):
+        if step % (window or len(codes)) == 0:
+            device.call("board_reset")
+        device.write("board_x", x.tobytes())
+        counts.append(device.call("board_step"))
+        outputs.append(
+            np.frombuffer(device.read("board_y", layout.outputs * np.dtype(layout.code).itemsize), layout.code)
+        )
+        states.append(device.read("board_state", state_bytes(layout)))
+    return traced(layout, np.array(outputs).reshape(-1, layout.outputs), states)
+
+
+def state_bytes(layout: Layout) -> int:
+    """Of cell and hidden state together, which begin ``el_state``."""
+    return sum(layout.units) * (np.dtype(layout.cell).itemsize + np.dtype(layout.hidden).itemsize)
+
+
+def traced(layout: Layout, outputs: Array, states: Sequence[bytes]) -> Trace:
+    """Memory of the state after each step → the trace of a recording."""
+    total = sum(layout.units)
+    memory = np.frombuffer(b"".join(states), np.uint8).reshape(len(states), -1)
+    cell_bytes = total * np.dtype(layout.cell).itemsize
+    cell = np.ascontiguousarray(memory[:, :cell_bytes]).view(layout.cell)
+    hidden = np.ascontiguousarray(memory[:, cell_bytes:]).view(layout.hidden)
+    ends = np.cumsum(layout.units)
+    spans = [slice(end - units, end) for end, units in zip(ends, layout.units, strict=True)]
+    return Trace(outputs, tuple((hidden[:, s], cell[:, s]) for s in spans))

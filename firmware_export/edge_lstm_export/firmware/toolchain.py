@@ -1,0 +1,115 @@
+"""Cross compilers: which command, with which flags, and how a program of C sources is linked with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_lstm.board import Core
+from edge_lstm.errors import ExportError, MissingDependencyError
+
+SECONDS = 300.0
+"""A first run of zig builds parts of its own library; a compiler that takes longer than this hangs."""
+
+FLAGS = ("-std=c99", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler.
+
+    Args:
+        command: gives the command, or None if it is not installed.
+        install: what installs it.
+        flags: of every compilation; those of the core come from its file.
+        link: of every link.
+        libraries: after the sources: arithmetic that the core has no instructions for.
+    """
+
+    command: Callable[[], list[str] | None]
+    install: str
+    flags: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+
+
+def _program(name: str) -> Callable[[], list[str] | None]:
+    return lambda: [name] if shutil.which(name) else None
+
+
+def _zig() -> list[str] | None:
+    return [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else None
+
+
+TOOLCHAINS: Mapping[str, Toolchain] = {
+    # -g0 would drop the symbols that sizes and emulators are told by. lld aligns segments to 64 KiB unless told.
+    "zig": Toolchain(
+        _zig,
+        "pip install 'edge-lstm[boards]'",
+        flags=("-g", "-fno-stack-protector", "-fno-sanitize=all", "-fomit-frame-pointer"),
+        link=("-Wl,-z,max-page-size=16",),
+    ),
+    "arm-none-eabi-gcc": Toolchain(
+        _program("arm-none-eabi-gcc"),
+        "apt install gcc-arm-none-eabi",
+        link=("-nostartfiles",),
+        libraries=("-lgcc",),
+    ),
+    "riscv64-unknown-elf-gcc": Toolchain(
+        _program("riscv64-unknown-elf-gcc"),
+        "apt install gcc-riscv64-unknown-elf",
+        flags=("-msmall-data-limit=0",),
+        link=("-nostartfiles",),
+        libraries=("-lgcc",),
+    ),
+}
+
+
+def build(
+    core: Core,
+    sources: Mapping[str, bytes],
+    linker_script: str | None = None,
+    toolchain: str | None = None,
+    extra: Sequence[str] = (),
+) -> bytes:
+    """The ELF of C sources for a core.
+
+    Args:
+        sources: file name → contents: every ``.c`` and ``.S`` is compiled, headers and scripts lie beside them.
+        linker_script: its name among them.
+        toolchain: a name of ``TOOLCHAINS``; None takes the core's first.
+        extra: more flags, after all others.
+
+    Raises:
+        ProjectError: if the core cannot be compiled for, or not by that toolchain.
+        MissingDependencyError: if the toolchain is not installed.
+        ExportError: if it refuses the sources.
+    """
+    name = toolchain or next(iter(core.toolchains), None)
+    if name is None or name not in core.toolchains:
+        known = ", ".join(core.toolchains) or "none"
+        raise ExportError(f"no compiler {name or ''} for {core.title}: those known for it are {known}")
+    chosen = TOOLCHAINS[name]
+    command = chosen.command()
+    if command is None:
+        raise MissingDependencyError(f"{name} is not installed, it compiles for {core.title}; {chosen.install}")
+    units = sorted(n for n in sources if n.endswith((".c", ".S")))
+    script = () if linker_script is None else ("-nostdlib", f"-Wl,-T,{linker_script}", "-Wl,-e,board_step")
+    with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
+        for file, content in sources.items():
+            (Path(folder) / file).write_bytes(content)
+        flags = [*FLAGS, core.optimise, *core.toolchains[name], *chosen.flags, *extra]
+        arguments = [*flags, *chosen.link, *script, "-Wl,--gc-sections", "-o", "image.elf", *units, *chosen.libraries]
+        done = subprocess.run(  # noqa: S603 - a compiler of the table above
+            [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()
+            raise ExportError(f"{name} for {core.title}: {(lines or ['failed and said nothing'])[0].strip()}")
+        return (Path(folder) / "image.elf").read_bytes()

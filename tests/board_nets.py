@@ -1,0 +1,44 @@
+"""Models on emulated cores, held against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_lstm.board import load_core
+from edge_lstm.integer import NativeModel
+from edge_lstm.reference import network, trace
+from edge_lstm_export.c_source import write_c
+from edge_lstm_export.emulators import emulate
+from edge_lstm_export.emulators.base import BoardRun, Layout
+from edge_lstm_export.firmware.image import harnessed
+
+
+def layout_of(model: NativeModel) -> Layout:
+    return Layout(len(model.interface.channels), len(model.head.bias), tuple(layer.units for layer in model.layers))
+
+
+def check_core(
+    core_name: str,
+    model: NativeModel,
+    codes: NDArray[Any],
+    *,
+    kernels: str | None = None,
+    toolchain: str | None = None,
+    extra: Sequence[str] = (),
+) -> BoardRun:
+    """Every step of (T, C) codes on the emulated core; fails at the first byte of output or state that is not the reference's."""
+    core = load_core(core_name)
+    image = harnessed(core, write_c(model, kernel_set_name=kernels or core.kernels), toolchain, tuple(extra))
+    done = emulate(core, image, layout_of(model), [codes], None)
+    expected = trace(network(model), codes)
+    found = done.traces[0]
+    for layer, (h, c) in enumerate(found.states):
+        for name, seen in (("h", h), ("c", c)):
+            wrong = np.argwhere(seen != expected[layer, name])
+            assert not len(wrong), f"{core_name}: layer {layer} {name}, (step, unit) {wrong[0]}"
+    assert np.array_equal(found.outputs, expected[len(model.layers), "y"])
+    return done
