@@ -12,9 +12,8 @@ from edge_lstm.board import load_core
 from edge_lstm.integer import NativeModel
 from edge_lstm.reference import network, trace
 from edge_lstm_export.c_source import write_c
-from edge_lstm_export.emulators import emulate
+from edge_lstm_export.emulators import emulate, program
 from edge_lstm_export.emulators.base import BoardRun, Layout
-from edge_lstm_export.firmware.image import harnessed
 
 
 def layout_of(model: NativeModel) -> Layout:
@@ -30,9 +29,9 @@ def check_core(
     toolchain: str | None = None,
     extra: Sequence[str] = (),
 ) -> BoardRun:
-    """Every step of (T, C) codes on the emulated core; fails at the first byte of output or state that is not the reference's."""
+    """Every step of (T, C) codes on the emulated core; fails at the first value that is not the reference's."""
     core = load_core(core_name)
-    image = harnessed(core, write_c(model, kernel_set_name=kernels or core.kernels), toolchain, tuple(extra))
+    image = program(core, write_c(model, kernel_set_name=kernels or core.kernels), toolchain, extra)
     done = emulate(core, image, layout_of(model), [codes], None)
     expected = trace(network(model), codes)
     found = done.traces[0]

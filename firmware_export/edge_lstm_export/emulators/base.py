@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.board import Core
 from edge_lstm.runtimes.worker import Trace
+from edge_lstm_export.firmware.image import Image
 
 Array = NDArray[Any]
 
@@ -30,6 +32,15 @@ class Layout:
     cell: str = "<i4"
     hidden: str = "<i2"
     code: str = "<i2"
+
+    @property
+    def output_bytes(self) -> int:
+        return self.outputs * np.dtype(self.code).itemsize
+
+    @property
+    def state_bytes(self) -> int:
+        """Of cell and hidden state together, which begin ``el_state``."""
+        return sum(self.units) * (np.dtype(self.cell).itemsize + np.dtype(self.hidden).itemsize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +64,18 @@ class BoardRun:
     emulator: str
 
 
-class Emulate(Protocol):
-    """An emulator: runs recordings (T, C) of codes, the state zeroed before each and at every window."""
+@dataclass(frozen=True)
+class Emulator:
+    """A row of the table of emulators.
 
-    def __call__(
-        self, image: Any, cpu: str, layout: Layout, recordings: Sequence[Array], window: int | None
-    ) -> BoardRun: ...
+    Args:
+        program: (core, sources of a model, toolchain or None, more compiler flags) → the program it runs.
+        run: (program, what the core's file calls ``cpu``, layout, recordings (T, C) of codes, window) → what happened.
+            The state is zeroed before each recording and at every window.
+    """
+
+    program: Callable[[Core, Mapping[str, bytes], str | None, Sequence[str]], Image]
+    run: Callable[[Image, str, Layout, Sequence[Array], int | None], BoardRun]
 
 
 class Device(Protocol):
@@ -95,16 +112,9 @@ def _trace(device: Device, layout: Layout, codes: Array, window: int | None, cou
             device.call("board_reset")
         device.write("board_x", x.tobytes())
         counts.append(device.call("board_step"))
-        outputs.append(
-            np.frombuffer(device.read("board_y", layout.outputs * np.dtype(layout.code).itemsize), layout.code)
-        )
-        states.append(device.read("board_state", state_bytes(layout)))
+        outputs.append(np.frombuffer(device.read("board_y", layout.output_bytes), layout.code))
+        states.append(device.read("board_state", layout.state_bytes))
     return traced(layout, np.array(outputs).reshape(-1, layout.outputs), states)
-
-
-def state_bytes(layout: Layout) -> int:
-    """Of cell and hidden state together, which begin ``el_state``."""
-    return sum(layout.units) * (np.dtype(layout.cell).itemsize + np.dtype(layout.hidden).itemsize)
 
 
 def traced(layout: Layout, outputs: Array, states: Sequence[bytes]) -> Trace:

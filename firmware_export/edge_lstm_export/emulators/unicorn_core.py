@@ -6,20 +6,20 @@ What an IT block skips counts as executed, as it does on a core.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge_lstm.board import Core
 from edge_lstm.errors import MissingDependencyError, VerificationError
-from edge_lstm_export.emulators.base import Array, BoardRun, Layout, run_on
-from edge_lstm_export.firmware.image import Image
+from edge_lstm_export.emulators.base import Array, BoardRun, Emulator, Layout, run_on
+from edge_lstm_export.firmware.image import Image, firmware_files
+from edge_lstm_export.firmware.toolchain import build
 
 FLASH, RAM, SIZE = 0x0000_0000, 0x2000_0000, 16 << 20
 STACK_TOP, STACK = RAM + SIZE - 4096, 1 << 16
 RETURN = 0x0FF0_0000
 PAINT = 0xA5
-LONGEST_CALL = 1 << 30
-"""Instructions; no step of any model that fits a microcontroller comes near."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,26 @@ class Family:
     link: str
     counter: str
     thumb: int
-    wide: Any
+    wide: Callable[[int], bool]
 
 
 ARM = Family(
-    "UC_ARCH_ARM", "UC_MODE_THUMB", "UC_ARM_REG_SP", "UC_ARM_REG_LR", "UC_ARM_REG_PC", 1, lambda h: h >> 11 >= 0x1D
+    architecture="UC_ARCH_ARM",
+    mode="UC_MODE_THUMB",
+    stack_pointer="UC_ARM_REG_SP",
+    link="UC_ARM_REG_LR",
+    counter="UC_ARM_REG_PC",
+    thumb=1,
+    wide=lambda halfword: halfword >> 11 >= 0x1D,
 )
 RISCV = Family(
-    "UC_ARCH_RISCV", "UC_MODE_RISCV32", "UC_RISCV_REG_SP", "UC_RISCV_REG_RA", "UC_RISCV_REG_PC", 0, lambda h: h & 3 == 3
+    architecture="UC_ARCH_RISCV",
+    mode="UC_MODE_RISCV32",
+    stack_pointer="UC_RISCV_REG_SP",
+    link="UC_RISCV_REG_RA",
+    counter="UC_RISCV_REG_PC",
+    thumb=0,
+    wide=lambda halfword: halfword & 3 == 3,
 )
 
 CPUS: dict[str, tuple[Family, str]] = {
@@ -58,14 +70,22 @@ CPUS: dict[str, tuple[Family, str]] = {
 }
 
 
+def program(core: Core, sources: Mapping[str, bytes], toolchain: str | None, extra: Sequence[str]) -> Image:
+    """The calls of ``harness.c`` and the model, to be loaded and called."""
+    return Image(build(core, {**sources, **firmware_files("harness.c", "bare.ld")}, "bare.ld", toolchain, extra))
+
+
 def run(image: Image, cpu: str, layout: Layout, recordings: Sequence[Array], window: int | None) -> BoardRun:
-    """An ``Emulate``; ``cpu`` is a key of ``CPUS``.
+    """``cpu`` is a key of ``CPUS``.
 
     Raises:
         MissingDependencyError: if Unicorn is not installed.
         VerificationError: if the program faults.
     """
     return run_on(UnicornDevice(image, cpu), layout, recordings, window)
+
+
+UNICORN = Emulator(program, run)
 
 
 class UnicornDevice:

@@ -1,18 +1,11 @@
-"""The program that a core is given for verification: a model's C and the calls that an emulator makes."""
+"""A linked program, its symbols and what a loader puts into memory."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-
-from edge_lstm.board import Core
-from edge_lstm_export.firmware.toolchain import build
-
-HARNESS = "harness.c"
-SCRIPT = "bare.ld"
 
 
 @dataclass(frozen=True)
@@ -40,17 +33,6 @@ class Image:
 
         found = ELFFile(io.BytesIO(self.elf)).iter_segments("PT_LOAD")
         return [(s["p_vaddr"], s.data()) for s in found if s["p_filesz"]]
-
-
-def harnessed(
-    core: Core, sources: Mapping[str, bytes], toolchain: str | None = None, extra: tuple[str, ...] = ()
-) -> Image:
-    """The sources of a model with the calls of ``harness.c`` around them, for an emulator that loads and calls.
-
-    Raises:
-        ExportError, MissingDependencyError: as ``build``.
-    """
-    return Image(build(core, {**sources, **firmware_files(HARNESS, SCRIPT)}, SCRIPT, toolchain, extra))
 
 
 def firmware_files(*names: str) -> dict[str, bytes]:

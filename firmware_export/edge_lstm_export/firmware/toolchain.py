@@ -58,14 +58,14 @@ TOOLCHAINS: Mapping[str, Toolchain] = {
     "arm-none-eabi-gcc": Toolchain(
         _program("arm-none-eabi-gcc"),
         "apt install gcc-arm-none-eabi",
-        link=("-nostartfiles",),
+        link=("-nostdlib",),
         libraries=("-lgcc",),
     ),
     "riscv64-unknown-elf-gcc": Toolchain(
         _program("riscv64-unknown-elf-gcc"),
         "apt install gcc-riscv64-unknown-elf",
         flags=("-msmall-data-limit=0",),
-        link=("-nostartfiles",),
+        link=("-nostdlib",),
         libraries=("-lgcc",),
     ),
 }
@@ -100,7 +100,7 @@ def build(
     if command is None:
         raise MissingDependencyError(f"{name} is not installed, it compiles for {core.title}; {chosen.install}")
     units = sorted(n for n in sources if n.endswith((".c", ".S")))
-    script = () if linker_script is None else ("-nostdlib", f"-Wl,-T,{linker_script}", "-Wl,-e,board_step")
+    script = () if linker_script is None else (f"-Wl,-T,{linker_script}", "-Wl,-e,board_step")
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         for file, content in sources.items():
             (Path(folder) / file).write_bytes(content)
