@@ -3,9 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-EXTRAS := train,tflite,micro,onnx,audio,cc,boards,dev
+EXTRAS := train,tflite,micro,onnx,audio,cc,npu,boards,dev
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-kernels clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
@@ -30,6 +30,10 @@ bench: $(READY)
 	$(BIN)/python bench/accuracy.py
 	$(BIN)/python bench/signal_to_noise.py
 	$(BIN)/python bench/export_time.py
+
+# Instructions of every kernel on every emulated core.
+bench-kernels: $(READY)
+	$(BIN)/python bench/kernels.py
 
 clean:
 	rm -rf build .venv

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.board import load_board
 from edge_lstm.bundle import MANIFEST, Bundle
 from edge_lstm.evaluation import evaluate, refuse_other_sensor_or_task
 from edge_lstm.files import new_directory
@@ -23,6 +24,7 @@ from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
 from edge_lstm_export.c_source import float_state_bytes, native_state_bytes
 from edge_lstm_export.c_source.kernel_sets import kernel_set
+from edge_lstm_export.npu import for_accelerators, require_compilers
 from edge_lstm_export.verify import verify
 
 Recordings = Sequence[NDArray[Any]]
@@ -37,6 +39,7 @@ class Exported:
         accuracy: metrics by ``float``, ``int8`` (native) and ``tflite``.
         quantisation: what it cost, by ``native`` and ``tflite``: see ``edge_lstm_calibration.error_report``.
         verification: the JSON of the report.
+        accelerators: by ``npu`` and ``edgetpu`` what was asked for: see ``edge_lstm_export.npu``.
         notes: what a user should know about it, a sentence each.
     """
 
@@ -45,6 +48,7 @@ class Exported:
     accuracy: dict[str, Metrics]
     quantisation: dict[str, Any]
     verification: dict[str, Any]
+    accelerators: dict[str, Any]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
         EdgeLstmError: of any other stage. What was at ``directory`` is then still there.
     """
     project, judged = prepared.project, prepared.judged()
+    require_compilers(project.export.npu, project.export.edgetpu)
     model = load_float_model(model_file)
     refuse_other_sensor_or_task(model.interface, prepared.dataset, project.task)
     learnt, unseen = ([r.series for r in part.recordings] for part in (prepared.parts.train, judged))
@@ -89,7 +94,9 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
     named = {"int8" if name == "native" else name: metrics for name, metrics in accuracy.items()}
     not_run = tuple(f"{check.target} was not checked: {check.not_run}" for check in report.not_run)
     cost = contents.tables.get("quantisation", {})
-    return Exported(directory, manifest["sizes"], named, cost, report.to_json(), (*contents.notes, *not_run))
+    accelerators = {name: table for name, table in contents.tables.items() if name in ("npu", "edgetpu")}
+    notes = (*contents.notes, *not_run)
+    return Exported(directory, manifest["sizes"], named, cost, report.to_json(), accelerators, notes)
 
 
 def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
@@ -99,6 +106,8 @@ def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
 
 
 def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: Recordings) -> _Contents:
+    board = load_board(spec.board) if spec.board else None
+    kernels = board.core.kernels if board else "portable"
     calibration = calibrate(model, learnt, spec.observer, spec.percentile)
     integers = Integers(
         quantise_native(model, calibration, spec.scheme),
@@ -107,6 +116,7 @@ def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: 
     )
     models: dict[str, Model] = {"float": model, "native": integers.native, "tflite": integers.tflite}
     tables = {
+        "c": {"kernels": kernels, "board": board and board.name, "core": board and board.core.name},
         "calibration": {
             "recordings": len(calibration.recordings),
             "steps": calibration.steps,
@@ -118,6 +128,7 @@ def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: 
             "tflite": error_report(model, integers.tflite, unseen),
         },
     }
-    files = int8_files(model, integers, unseen)
-    state = native_state_bytes(integers.native, kernel_set("portable"))
-    return _Contents(files, state, models, tables, calibration.warnings)
+    files = int8_files(model, integers, unseen, kernels)
+    compiled, placed = for_accelerators(files, [layer.units for layer in model.layers], spec.npu, spec.edgetpu)
+    state = native_state_bytes(integers.native, kernel_set(kernels))
+    return _Contents(files | compiled, state, models, tables | placed, calibration.warnings)

@@ -57,6 +57,9 @@ class ExportSpec(Table):
         observer: how ranges are drawn from what calibration saw: ``min-max``, ``percentile``, ``mse`` or ``entropy``.
         percentile: of the values an observer ``percentile`` keeps, in (50, 100].
         calibration: most training recordings to replay, spread evenly over them.
+        npu: Ethos-U to compile the TFLite files for with Vela, such as ``ethos-u55-128``.
+        edgetpu: compile the explicit-state file with ``edgetpu_compiler``; unchecked.
+        board: whose kernels ``c/`` gets: a name, or the path of a ``.toml``; left out, portable ones.
 
     Raises:
         ProjectError: for a value outside its choices.
@@ -67,6 +70,9 @@ class ExportSpec(Table):
     observer: Observer = "percentile"
     percentile: float = 99.99
     calibration: int = 1000
+    npu: str = ""
+    edgetpu: bool = False
+    board: str = ""
 
     def __post_init__(self) -> None:
         refuse_unknown("scheme", self.scheme, get_args(Scheme))
@@ -75,6 +81,10 @@ class ExportSpec(Table):
             raise ProjectError(f"percentile is {self.percentile}; give a number above 50, up to 100")
         if self.calibration < 1:
             raise ProjectError(f"calibration is {self.calibration} recordings; give at least 1")
+        if self.board and not self.int8:
+            raise ProjectError(f"board {self.board!r} runs integers; export with --int8 for it")
+        if (self.npu or self.edgetpu) and not self.int8:
+            raise ProjectError(f"{self.npu or 'the Edge TPU'} runs int8 models alone; export with --int8 for it")
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,16 @@ from edge_lstm.cli import options
 @click.option("--scheme", help="Of the native arithmetic: w8a16 or w8a8.  [default: w8a16]")
 @click.option("--observer", help="Of the ranges: min-max, percentile, mse or entropy.  [default: percentile]")
 @click.option("--percentile", type=float, help="What the observer percentile keeps.  [default: 99.99]")
+@click.option("--board", help="Kernels and firmware for this board, run on its emulated core.  [default: portable C]")
+@click.option("--npu", metavar="NAME", help="Compile for an Ethos-U with Vela, such as ethos-u55-128; needs --int8.")
+@click.option("--edgetpu", is_flag=True, default=None, help="Compile with edgetpu_compiler, unchecked; needs --int8.")
 @options.as_json
 @options.quiet
 def export(
     project_path: Path, model_path: Path | None, output: Path | None, as_json: bool, quiet: bool, **asked: Any
 ) -> None:
     """Calibrate, quantise, write and verify a bundle: the main job."""
+    from edge_lstm.cli.npu import edge_tpu_table, npu_table
     from edge_lstm.cli.table import metrics_table, quantisation_table, sizes_table
     from edge_lstm.export import export_bundle
     from edge_lstm.pipeline import prepare
@@ -43,4 +47,7 @@ def export(
     if exported.quantisation:
         click.echo(quantisation_table(exported.quantisation))
     click.echo(sizes_table(exported.sizes))
+    for name, table in (("npu", npu_table), ("edgetpu", edge_tpu_table)):
+        if name in exported.accelerators:
+            click.echo(table(exported.accelerators[name]))
     click.echo(f"{exported.bundle}: verified by {ran} of {len(checks)} checks")

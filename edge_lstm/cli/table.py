@@ -55,6 +55,18 @@ def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([columns(rows), *not_run, *failed])
 
 
+def board_checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
+    """One row a board that was run, simulated; below them what did not run and where one first disagrees."""
+    ran = [check for check in checks if "not_run" not in check]
+    rows = [("board", "kernels", "steps", "bytes", "mismatches", "a step", "", "stack", "simulated by")]
+    for c in ran:
+        counted = (f"{c['typical']:,}", c["unit"], f"{c['stack_bytes']} B", c["emulator"])
+        rows.append((c["board"], c["kernels"], str(c["steps"]), str(c["bytes"]), str(c["mismatches"]), *counted))
+    failed = [f"{c['board']}: first at {c['first_mismatch']}" for c in checks if "first_mismatch" in c]
+    not_run = [f"{c['board']}: not run: {c['not_run']}" for c in checks if "not_run" in c]
+    return "\n".join([*([columns(rows)] if ran else []), *not_run, *failed])
+
+
 def _figure(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"

@@ -19,12 +19,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.board import load_core
 from edge_lstm.bundle import (
     C_FOLDER,
+    EDGE_TPU_FOLDER,
     FLOAT_MODEL,
     GOLDEN,
     LIBRARY,
     MODEL_FILES,
+    NPU_FOLDER,
     ONNX,
     STEP_MODEL,
     TFLITE_FLOAT,
@@ -40,6 +43,7 @@ from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm.runtimes.worker import Job, Trace, run_jobs
+from edge_lstm_export.board_verify import check_core
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.difference import Comparison, Difference, compare
 from edge_lstm_export.gates import likely_gate
@@ -150,13 +154,26 @@ def verify(bundle: Bundle) -> VerifyReport:
     goldens = {a: bundle.golden(a) for a in REFERENCES if bundle.has(GOLDEN.format(arithmetic=a))}
     if not goldens:
         raise BundleError(f"{bundle.path}: has no golden vectors to verify against; export it again")
+    core = bundle.manifest.get("c", {}).get("core")
     targets = [t for t in TARGETS if t.arithmetic in goldens and bundle.has(t.file) and _exists_here(t.runtime)]
+    targets = [t for t in targets if t.file != SOURCES or core is None]
     runtimes = sorted({target.runtime for target in targets})
     with ThreadPoolExecutor(max_workers=2) as pool:
         checks = pool.map(lambda r: _check(bundle, r, [t for t in targets if t.runtime == r], goldens), runtimes)
         references = [_reference(bundle, name, golden) for name, golden in goldens.items()]
         encoded = [_encoding(bundle, goldens["native"])] if "native" in goldens and bundle.has(LIBRARY_HERE) else []
-        return VerifyReport((*references, *(check for each in checks for check in each), *encoded))
+        emulated = [] if core is None else [_on_board(bundle, core)]
+        ran = (*references, *(check for each in checks for check in each), *emulated, *encoded)
+        return VerifyReport((*ran, *_on_accelerators(bundle)))
+
+
+def _on_accelerators(bundle: Bundle) -> list[Check]:
+    """Files for accelerators: there is no Ethos-U and no Edge TPU here to run them on."""
+    folders = (f"{NPU_FOLDER}/", f"{EDGE_TPU_FOLDER}/")
+    files = [name for name in sorted(bundle.manifest["files"]) if name.startswith(folders)]
+    arithmetics = bundle.manifest["arithmetics"]
+    reason = "it runs on the accelerator alone; compare it with golden/ there"
+    return [Check(name, arithmetics.get(name, ["unknown"])[0], not_run=reason) for name in files]
 
 
 REFERENCES: dict[str, tuple[str, Arithmetic | None]] = {
@@ -231,6 +248,13 @@ def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Chec
         return check
     gate = _gate(bundle, target, case.inputs[first.recording], found[0][first.recording], first)
     return replace(check, first_mismatch=str(first.blaming(gate)))
+
+
+def _on_board(bundle: Bundle, core: str) -> Check:
+    """C whose kernels are for the core of a board, in that core's emulator."""
+    done = check_core(bundle, load_core(core))
+    target = f"c, {done.emulator or done.core}"
+    return Check(target, "native", done.steps, done.bytes, done.mismatches, done.first_mismatch, not_run=done.not_run)
 
 
 def _encoding(bundle: Bundle, golden: Golden) -> Check:

@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,18 @@ class Image:
     @cached_property
     def symbols(self) -> dict[str, tuple[int, int]]:
         """Name → (address, bytes)."""
+        return {s.name: (s["st_value"], s["st_size"]) for s in self._table if s.name}
+
+    @cached_property
+    def functions(self) -> dict[str, int]:
+        """Name → bytes of code, of what is declared a function."""
+        return {s.name: s["st_size"] for s in self._table if s["st_info"]["type"] == "STT_FUNC"}
+
+    @cached_property
+    def _table(self) -> list[Any]:
         from elftools.elf.elffile import ELFFile
 
-        table = ELFFile(io.BytesIO(self.elf)).get_section_by_name(".symtab")
-        return {s.name: (s["st_value"], s["st_size"]) for s in table.iter_symbols() if s.name}
+        return list(ELFFile(io.BytesIO(self.elf)).get_section_by_name(".symtab").iter_symbols())
 
     @cached_property
     def segments(self) -> list[tuple[int, bytes]]:

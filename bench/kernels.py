@@ -1,0 +1,151 @@
+"""Instructions of one LSTM step on every core, beside CMSIS-NN's and the targets; bytes are compared in the same run.
+
+    python bench/kernels.py [CORE ...]
+
+Every figure is exact and comes from an emulator: instructions, or cycles on AVR. A step is the kernel's call: inputs
+copied, all gates, new states; the dense head is not in it. What is printed goes to ``build/bench/kernels.json`` too.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import machine
+from random_models import random_native
+
+from edge_lstm.board import Core, core_names, load_core
+from edge_lstm.errors import MissingDependencyError
+from edge_lstm.integer import NativeModel
+from edge_lstm.reference import network, trace
+from edge_lstm_export.c_source import constant_bytes, native_state_bytes, write_c
+from edge_lstm_export.c_source.kernel_sets import kernel_set
+from edge_lstm_export.emulators import emulate, program
+from edge_lstm_export.emulators.base import Layout
+from edge_lstm_export.firmware.image import Image
+
+SHAPES = ((8, 16), (8, 32), (40, 64), (10, 128))
+OUTPUTS = 6
+RESULT = Path("build/bench/kernels.json")
+
+CMSIS_NN = {
+    "cortex-m0plus": (32_933, 74_751, 239_476, 575_006),
+    "cortex-m3": (14_757, 34_131, 115_091, 281_124),
+    "cortex-m4": (13_369, 28_973, 87_005, 207_161),
+    "cortex-m7": (13_397, 29_001, 87_033, 207_189),
+    "cortex-m33": (13_268, 28_748, 86_560, 206_279),
+    "cortex-m55": (6_536, 12_252, 30_392, 66_684),
+}
+"""CMSIS-NN 99f736a6, arm_lstm_unidirectional_s8, hidden state carried, -Ofast, arm-none-eabi-gcc 12.2.1, QEMU 7.2.22."""
+
+FLOOR = {
+    "cortex-m0plus": 3.25,
+    "cortex-m3": 2.25,
+    "cortex-m4": 0.875,
+    "cortex-m7": 0.875,
+    "cortex-m33": 0.875,
+    "cortex-m55": 0.141,
+}
+"""Instructions a multiply-accumulate cannot do without on these instruction sets: loads, unpacking, product, w8a8."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry of the result file."""
+
+    core: str
+    cell: str
+    inputs: int
+    units: int
+    arithmetic: str
+    scheme: str
+    instructions: int
+    code_bytes: int
+    const_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    emulator: str
+
+
+def measure(core: Core, features: int, units: int, scheme: Any) -> Row:
+    """One kernel on one core; a wrong byte ends the run."""
+    model, codes = random_native(features, (units,), OUTPUTS, scheme)
+    chosen = kernel_set(core.kernels)
+    image = program(core, write_c(model, kernel_set_name=core.kernels))
+    layout = Layout(features, OUTPUTS, (units,))
+    done = emulate(core, image, layout, [codes], None)
+    require_equal(core, model, codes, done.traces[0])
+    return Row(
+        core.name,
+        "lstm",
+        features,
+        units,
+        "native",
+        scheme,
+        done.layer_count,
+        code_bytes(image),
+        constant_bytes(model, chosen),
+        native_state_bytes(model, chosen),
+        done.stack_bytes,
+        done.emulator,
+    )
+
+
+def require_equal(core: Core, model: NativeModel, codes: Any, found: Any) -> None:
+    expected = trace(network(model), codes)
+    h, c = found.states[0]
+    pairs = ((h, expected[0, "h"]), (c, expected[0, "c"]), (found.outputs, expected[1, "y"]))
+    if not all(np.array_equal(seen, wanted) for seen, wanted in pairs):
+        sys.exit(f"{core.name}: bytes differ from the reference")
+
+
+def code_bytes(image: Image) -> int:
+    """Kernel, driver and head; the encoder of samples and what the compiler adds for floats are not in it."""
+    ours = {n: s for n, s in image.functions.items() if n.startswith(("el_", "layer_", "head_"))}
+    return sum(s for n, s in ours.items() if not n.startswith(("el_encode", "el_decode", "el_argmax", "el_floor")))
+
+
+def main(asked: list[str]) -> None:
+    rows: list[Row] = []
+    print(f"{machine()}\n")
+    for core in map(load_core, asked or core_names()):
+        if not core.emulator:
+            print(f"{core.name}: unchecked, no emulator")
+            continue
+        for scheme in ("w8a16", "w8a8"):
+            try:
+                found = [measure(core, f, h, scheme) for f, h in SHAPES if fits(core, f, h)]
+            except MissingDependencyError as error:
+                sys.exit(f"{core.name}: {error}")
+            rows += found
+            print(line(core, scheme, found))
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n")
+    print(f"\n{len(rows)} kernels, every output and state equal to the reference: {RESULT}")
+
+
+def fits(core: Core, features: int, units: int) -> bool:
+    """An ATmega328P has 32 KB of flash."""
+    return core.kernels != "avr" or 4 * units * (features + units) < 24_000
+
+
+def line(core: Core, scheme: str, rows: list[Row]) -> str:
+    counts = "  ".join(f"{row.instructions:>8,}" for row in rows)
+    text = f"{core.name:<14}{core.kernels:<9}{scheme:<6}{counts}   code {rows[0].code_bytes}..{rows[-1].code_bytes} B"
+    text += f", stack {rows[-1].stack_bytes} B, {rows[0].emulator}"
+    if core.name in CMSIS_NN and scheme == "w8a16":
+        peer = CMSIS_NN[core.name][: len(rows)]
+        floor = [FLOOR[core.name] * 4 * row.units * (row.inputs + row.units) for row in rows]
+        ratios = "  ".join(f"{p / row.instructions:>7.1f}x" for p, row in zip(peer, rows, strict=True))
+        text += "\n" + " " * 14 + f"{'CMSIS-NN':<15}" + "  ".join(f"{p:>8,}" for p in peer)
+        text += "\n" + " " * 14 + f"{'fewer by':<15}" + ratios
+        text += "\n" + " " * 14 + f"{'floor of MACs':<15}" + "  ".join(f"{int(f):>8,}" for f in floor)
+    return text
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
