@@ -22,6 +22,8 @@ TFLITE_STEP = "model_step_int8.tflite"
 TFLITE_FLOAT = "model_float32.tflite"
 ONNX = "model.onnx"
 C_FOLDER = "c"
+NPU_FOLDER = "npu"
+EDGE_TPU_FOLDER = "edgetpu"
 GOLDEN = "golden/{arithmetic}.safetensors"
 LIBRARY = "linux/{machine}/libedge_lstm_model.so"
 
@@ -150,6 +152,11 @@ class Bundle:
             BundleError: if there is none.
         """
         return self.file(LIBRARY.format(machine=platform.machine()))
+
+
+def compiled_from(name: str) -> str:
+    """The TFLite file that a file in ``npu/`` was compiled from."""
+    return PurePosixPath(name).name.replace("_vela.", ".")
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -20,12 +20,14 @@ from edge_lstm.bundle import (
     LIBRARY,
     MANIFEST,
     MODEL_FILES,
+    NPU_FOLDER,
     ONNX,
     SCHEMA,
     STEP_MODEL,
     TFLITE_FLOAT,
     TFLITE_FUSED,
     TFLITE_STEP,
+    compiled_from,
 )
 from edge_lstm.compiler import compile_shared
 from edge_lstm.integer import NativeModel, TfliteModel
@@ -165,16 +167,24 @@ def _arithmetics(files: Files) -> dict[str, list[str]]:
         f"{C_FOLDER}/model.c": in_c,
         LIBRARY.format(machine=platform.machine()): in_c,
     }
-    return {path: known[path] for path in files if path in known}
+    # Vela aims at the rounding of TensorFlow Lite Micro, the last of each list.
+    on_npu = {path: known[compiled_from(path)][-1:] for path in files if path.startswith(f"{NPU_FOLDER}/")}
+    return {path: known[path] for path in files if path in known} | on_npu
 
 
 def _stated(content: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
+_PACKAGES = (
+    *("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime"),
+    "ethos-u-vela",
+)
+
+
 def _tools() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for package in ("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime"):
+    for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
