@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from string import Template
 
+from edge_lstm.arithmetic.softmax import LOGIT_BITS
 from edge_lstm.model import Interface
 from edge_lstm_export.c_source.literals import integer, real
 
@@ -115,7 +117,7 @@ extern const char *const ${p}_outputs[${P}_OUTPUTS]; /* $meaning */
 #endif
 
 $api(${p})
-
+$more
 #endif
 """)
 
@@ -150,12 +152,14 @@ def model_header(
     *,
     scratch: str,
     libraries: str = "",
+    more: str = "",
 ) -> bytes:
     """``model.h``.
 
     Args:
         units: of each layer.
         scratch: C declaration of what the kernels need besides the state.
+        more: C after the typed calls.
     """
     task = interface.task
     names = {"p": prefix, "P": prefix.upper()}
@@ -168,6 +172,7 @@ def model_header(
         title=title,
         sizes=sizes,
         libraries=libraries,
+        more=more,
         task=_task_line(interface),
         loop="\n".join(" *    " + line for line in loop.splitlines()),
         channels=integer(len(interface.channels)),
@@ -180,6 +185,27 @@ def model_header(
         meaning="labels" if task.predicts_labels else "names of the targets",
     )
     return text.encode()
+
+
+_SOFTMAX = Template("""
+#include "el_softmax.h"
+
+#define ${P}_LOGIT_BITS $bits /* outputs are logits in steps of 2^-this */
+
+/* y (outputs) codes -> (outputs) probabilities, Q0.15, in integers. */
+static inline void ${p}_softmax(const int16_t *y, uint16_t *probabilities)
+{
+    el_softmax_of(y, ${P}_OUTPUTS, ${P}_LOGIT_BITS, probabilities);
+}
+""")
+
+
+def softmax_call(prefix: str, step: float) -> str:
+    """C of the call that gives probabilities; nothing for logits in steps that its arithmetic does not take."""
+    mantissa, exponent = math.frexp(step)
+    if mantissa != 0.5 or 1 - exponent not in LOGIT_BITS:
+        return ""
+    return _SOFTMAX.substitute(p=prefix, P=prefix.upper(), bits=1 - exponent)
 
 
 def _task_line(interface: Interface) -> str:

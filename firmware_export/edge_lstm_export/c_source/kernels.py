@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 
-NATIVE_FILES = ("el_codec.c", "el_codec.h", "el_native.c", "el_native.h", "el_port.h")
+NATIVE_FILES = (
+    *("el_codec.c", "el_codec.h", "el_native.c", "el_native.h", "el_port.h"),
+    *("el_softmax.c", "el_softmax.h"),
+)
 FLOAT_FILES = ("el_float.c", "el_float.h", "el_lstm_float.c", "el_port.h")
 HOST_FILE = "el_host.c"
 

@@ -9,7 +9,7 @@ from edge_lstm.errors import ExportError
 from edge_lstm.integer import Affine, NativeLstm, NativeModel
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.blueprint import physical_gains, require_counts, state_bytes, table
-from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem
+from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem, softmax_call
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.c_source.kernel_sets.base import KernelSet, Written
 from edge_lstm_export.c_source.literals import array, integer, prefix_name, require_within, strings
@@ -38,6 +38,7 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
         f"{constants:,} bytes of constants, {state:,} bytes of state a stream",
         units,
         scratch=f"int32_t work[{_work_words(model, chosen)}]",
+        more=softmax_call(prefix, model.decoding.scale) if model.interface.task.predicts_labels else "",
     )
     return {
         **kernels.kernel_files(sorted({*kernels.NATIVE_FILES, *chosen.files[model.scheme]})),

@@ -82,6 +82,7 @@ void el_net_run(const el_net *net, void *state, const int16_t *x, uint32_t steps
  *   NAME_run(state, x, n, y)    n samples, (n, channels) -> (n, outputs) or NULL; the same as n steps
  *   NAME_decode(y, values)      output codes -> logits, or targets in physical units
  *   NAME_argmax(y)              index of the largest output, the first of equals
+ *   NAME_softmax(y, p)          label models: (outputs) codes -> (outputs) probabilities, Q0.15, in integers
  *
  * The state holds no pointers: save and restore it as plain memory or by assignment. */
 #define EL_NATIVE_API(name)                                                                                            \
