@@ -74,8 +74,9 @@ def for_accelerators(
 
 
 def recommended(placements: Sequence[Placement]) -> Placement | None:
-    """The file to flash: wholly on the NPU, and the quickest by Vela's estimate; None if the CPU is needed for all."""
-    return min((each for each in placements if each.complete), key=lambda each: each.cycles, default=None)
+    """The file to flash: wholly on the NPU, the fused one first, whose cell state has 16 bits; None if none is whole."""
+    whole = [each for each in placements if each.complete]
+    return min(whole, key=lambda each: each.source != TFLITE_FUSED, default=None)
 
 
 def _npu_table(npu: Npu, placements: Sequence[Placement]) -> dict[str, Any]:
