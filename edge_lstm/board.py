@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
@@ -11,6 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import ProjectError
+
+HOST = "host"
+HOST_CORES = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "cortex-a53", "arm64": "cortex-a53"}
+"""What ``platform.machine`` says, in lower case → the core taken for this computer: what all of its kind can run."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cycles from instructions, where no emulator counts cycles. Memory that makes the core wait is not in it.
+
+    Args:
+        cycles_per_instruction: over a step, roughly.
+        source: where that is from.
+    """
+
+    cycles_per_instruction: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -22,6 +40,8 @@ class Core:
         optimise: the compiler's flag.
         toolchains: compiler → its flags, the preferred one first; empty where nothing compiles for it.
         emulator: its name, then what it is told; empty where nothing runs its programs here.
+        estimate: None where nothing is known, or the emulator counts cycles.
+        constants: ``flash``, or ``ram`` where the core cannot read flash like a variable.
     """
 
     name: str
@@ -30,6 +50,8 @@ class Core:
     optimise: str
     toolchains: Mapping[str, tuple[str, ...]]
     emulator: Mapping[str, str]
+    estimate: Estimate | None = None
+    constants: str = "flash"
 
 
 @dataclass(frozen=True)
@@ -39,14 +61,21 @@ class Memory:
     Args:
         origin: address of the first byte.
         bytes: its size.
-        free: what is left for a model when start-up code, drivers and the application have theirs.
+        reserved: what a model cannot have of it.
+        reserved_for: who has that.
         source: where the figures are from.
     """
 
     origin: int
     bytes: int
-    free: int
+    reserved: int
+    reserved_for: str
     source: str
+
+    @property
+    def free(self) -> int:
+        """For a model."""
+        return self.bytes - self.reserved
 
 
 @dataclass(frozen=True)
@@ -55,17 +84,22 @@ class Board:
 
     Args:
         name: as ``--board`` takes it.
-        clock_hz: of the core, at its highest.
-        source: where clock and core are from.
+        source: where core, clock and accelerator are from.
+        clock_hz: of the core, at its highest; None where it is not known, and no time is estimated.
+        accelerator: what it has beside the core: an Ethos-U as ``export --npu`` takes it, or ``edgetpu``.
+        port: the serial port of its firmware, ``port_<port>.c`` in ``firmware/project``; empty for none.
+        flash, ram: None where an operating system shares out the memory: a model is then not judged by its size.
     """
 
     name: str
     title: str
     core: Core
-    clock_hz: int
-    flash: Memory
-    ram: Memory
     source: str
+    clock_hz: int | None = None
+    accelerator: str = ""
+    port: str = ""
+    flash: Memory | None = None
+    ram: Memory | None = None
 
 
 def board_names() -> list[str]:
@@ -110,6 +144,8 @@ def load_core(name: str) -> Core:
         table.take("optimise", str),
         {key: tuple(shlex.split(flags)) for key, flags in table.take("toolchains", dict, {}).items()},
         {key: str(value) for key, value in table.take("emulator", dict, {}).items()},
+        table.estimate(),
+        table.take("constants", str, "flash"),
     )
     table.require_empty()
     return core
@@ -120,14 +156,25 @@ def _board(name: str, where: str, text: str) -> Board:
     board = Board(
         name,
         table.take("title", str),
-        load_core(table.take("core", str)),
-        table.take("clock_hz", int),
+        load_core(_core_name(table.take("core", str))),
+        table.take("source", str),
+        table.take("clock_hz", int, 0) or None,
+        table.take("accelerator", str, ""),
+        table.take("port", str, ""),
         table.memory("flash"),
         table.memory("ram"),
-        table.take("source", str),
     )
     table.require_empty()
+    if (board.flash is None) != (board.ram is None):
+        raise ProjectError(f"{where}: has one of [flash] and [ram]; give both, or none under an operating system")
     return board
+
+
+def _core_name(name: str) -> str:
+    machine = platform.machine().lower()
+    if name == HOST and machine not in HOST_CORES:
+        raise ProjectError(f"this computer is {machine or 'of no known kind'}; known are {', '.join(HOST_CORES)}")
+    return HOST_CORES[machine] if name == HOST else name
 
 
 def _data() -> Any:
@@ -145,6 +192,14 @@ def _parse(where: str, text: str) -> dict[str, Any]:
         raise ProjectError(f"{where}: is not TOML: {error}") from error
 
 
+_KINDS: Mapping[Callable[..., Any], str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number with a point",
+    dict: "a table",
+}
+
+
 class _Table:
     """Keys of a TOML table, each taken once."""
 
@@ -156,16 +211,29 @@ class _Table:
         if value is None:
             raise ProjectError(f"{self._where}: has no {key!r}; add it")
         if not isinstance(value, kind) or isinstance(value, bool):  # type: ignore[arg-type]
-            raise ProjectError(f"{self._where}: {key!r} is {value!r}; expected a {kind.__name__}")
+            raise ProjectError(f"{self._where}: {key!r} is {value!r}; expected {_KINDS[kind]}")
         return value
 
-    def memory(self, key: str) -> Memory:
+    def memory(self, key: str) -> Memory | None:
+        if key not in self._left:
+            return None
         inner = _Table(f"{self._where} [{key}]", self.take(key, dict))
-        memory = Memory(
-            inner.take("origin", int), inner.take("bytes", int), inner.take("free", int), inner.take("source", str)
-        )
+        origin, size, reserved = (inner.take(number, int) for number in ("origin", "bytes", "reserved"))
+        memory = Memory(origin, size, reserved, inner.take("reserved_for", str), inner.take("source", str))
         inner.require_empty()
+        if not 0 <= reserved <= size:
+            raise ProjectError(
+                f"{self._where} [{key}]: 'reserved' is {reserved:,} of {size:,} bytes; give part of them"
+            )
         return memory
+
+    def estimate(self) -> Estimate | None:
+        if "estimate" not in self._left:
+            return None
+        inner = _Table(f"{self._where} [estimate]", self.take("estimate", dict))
+        estimate = Estimate(inner.take("cycles_per_instruction", float), inner.take("source", str))
+        inner.require_empty()
+        return estimate
 
     def require_empty(self) -> None:
         if self._left:

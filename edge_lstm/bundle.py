@@ -145,6 +145,11 @@ class Bundle:
 
         return dict(load_file(self.file(GOLDEN.format(arithmetic=arithmetic))))
 
+    def c_sources(self) -> dict[str, bytes]:
+        """The C of the model and its kernels: file name → contents, without the projects around it."""
+        names = [n for n in self.manifest["files"] if PurePosixPath(n).parent == PurePosixPath(C_FOLDER)]
+        return {PurePosixPath(n).name: self.file(n).read_bytes() for n in names if n.endswith((".c", ".h"))}
+
     def library(self) -> Path:
         """The shared library for this machine.
 

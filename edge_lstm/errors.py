@@ -9,6 +9,7 @@ EdgeLstmError                 exit code 2 from the command line
 ├── ExportError               an artefact cannot be written as the format demands
 ├── BundleError               a bundle is incomplete, changed or of another schema
 ├── InputError                a sample pushed into a stream is not usable
+├── TargetError               a board at the other end of a wire is silent, or holds another model
 ├── TrainingError             training cannot start, continue or resume
 ├── MissingDependencyError    an extra or a tool is not installed (exit code 3)
 └── VerificationError         an artefact disagrees with the reference (exit code 1)
@@ -56,6 +57,10 @@ class BundleError(EdgeLstmError):
 
 class InputError(EdgeLstmError):
     """A sample pushed into a stream is not usable."""
+
+
+class TargetError(EdgeLstmError):
+    """A board at the other end of a wire cannot be reached, is silent, or holds another model."""
 
 
 class TrainingError(EdgeLstmError):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.board import load_board
-from edge_lstm.bundle import MANIFEST, Bundle
+from edge_lstm.board import Board, load_board
+from edge_lstm.bundle import C_FOLDER, MANIFEST, MODEL_FILES, Bundle
 from edge_lstm.evaluation import evaluate, refuse_other_sensor_or_task
 from edge_lstm.files import new_directory
+from edge_lstm.integer import CArithmetic
 from edge_lstm.metrics import Metrics
 from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import Model
@@ -22,8 +23,9 @@ from edge_lstm.project import ExportSpec
 from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
-from edge_lstm_export.c_source import float_state_bytes, native_state_bytes
+from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tflm_kernel_set, tflm_state_bytes
 from edge_lstm_export.c_source.kernel_sets import kernel_set
+from edge_lstm_export.firmware.project import Firmware, project_files
 from edge_lstm_export.npu import for_accelerators, require_compilers
 from edge_lstm_export.verify import verify
 
@@ -83,7 +85,9 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
     learnt, unseen = ([r.series for r in part.recordings] for part in (prepared.parts.train, judged))
     with new_directory(directory, MANIFEST) as work:
         if project.export.int8:
-            contents = _quantised(model, project.export, spread(learnt, project.export.calibration), unseen)
+            contents = _quantised(
+                project.name, model, project.export, spread(learnt, project.export.calibration), unseen
+            )
         else:
             state = float_state_bytes([layer.units for layer in model.layers])
             contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
@@ -105,7 +109,7 @@ def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
     return [recordings[k] for k in chosen]
 
 
-def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: Recordings) -> _Contents:
+def _quantised(name: str, model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: Recordings) -> _Contents:
     board = load_board(spec.board) if spec.board else None
     kernels = board.core.kernels if board else "portable"
     calibration = calibrate(model, learnt, spec.observer, spec.percentile)
@@ -116,7 +120,12 @@ def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: 
     )
     models: dict[str, Model] = {"float": model, "native": integers.native, "tflite": integers.tflite}
     tables = {
-        "c": {"kernels": kernels, "board": board and board.name, "core": board and board.core.name},
+        "c": {
+            "arithmetic": spec.c_arithmetic,
+            "kernels": kernels,
+            "board": board and board.name,
+            "core": board and board.core.name,
+        },
         "calibration": {
             "recordings": len(calibration.recordings),
             "steps": calibration.steps,
@@ -128,7 +137,20 @@ def _quantised(model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: 
             "tflite": error_report(model, integers.tflite, unseen),
         },
     }
-    files = int8_files(model, integers, unseen, kernels)
+    files = int8_files(model, integers, unseen, kernels, spec.c_arithmetic)
     compiled, placed = for_accelerators(files, [layer.units for layer in model.layers], spec.npu, spec.edgetpu)
-    state = native_state_bytes(integers.native, kernel_set(kernels))
-    return _Contents(files | compiled, state, models, tables | placed, calibration.warnings)
+    state = (
+        tflm_state_bytes(integers.tflite, tflm_kernel_set(kernels))
+        if spec.c_arithmetic == "tflm"
+        else native_state_bytes(integers.native, kernel_set(kernels))
+    )
+    project = _firmware(name, spec.c_arithmetic, integers, board, files)
+    return _Contents(files | compiled | project, state, models, tables | placed, calibration.warnings)
+
+
+def _firmware(name: str, arithmetic: CArithmetic, integers: Integers, board: Board | None, files: Files) -> Files:
+    """The project around the C: what makes it a library and a program for a board."""
+    sources = [path.removeprefix(f"{C_FOLDER}/") for path in files if path.startswith(f"{C_FOLDER}/")]
+    model = integers.tflite if arithmetic == "tflm" else integers.native
+    firmware = Firmware(name, model, arithmetic, files[MODEL_FILES[arithmetic]], board)
+    return {f"{C_FOLDER}/{path}": content for path, content in project_files(firmware, sources).items()}

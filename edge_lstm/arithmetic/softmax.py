@@ -29,7 +29,7 @@ LOGIT_BITS = range(-2, 30)
 @cache
 def segments() -> Int64:
     """(33,) 2**-x at x = 0, 1/32 ... 1, Q0.15; between them it is drawn straight."""
-    return np.rint(2.0 ** (15 - np.arange(33) / 32)).astype(np.int64)
+    return np.asarray(np.rint(2.0 ** (15 - np.arange(33) / 32)), np.int64)
 
 
 def softmax(codes: Any, logit_bits: int) -> Int64:

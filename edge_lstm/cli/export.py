@@ -21,6 +21,7 @@ from edge_lstm.cli import options
 @click.option("--board", help="Kernels and firmware for this board, run on its emulated core.  [default: portable C]")
 @click.option("--npu", metavar="NAME", help="Compile for an Ethos-U with Vela, such as ethos-u55-128; needs --int8.")
 @click.option("--edgetpu", is_flag=True, default=None, help="Compile with edgetpu_compiler, unchecked; needs --int8.")
+@click.option("--c-arithmetic", help="Of the C sources: native, or tflm for its bytes.  [default: native]")
 @options.as_json
 @options.quiet
 def export(

@@ -67,6 +67,52 @@ def board_checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*([columns(rows)] if ran else []), *not_run, *failed])
 
 
+def on_board_table(values: Mapping[str, Any]) -> str:
+    """What a model takes of a board: a row a part of each memory, then the work of a step and what there is to know."""
+    rows = []
+    for name, title in (("flash", "flash"), ("ram", "RAM")):
+        parts = {part: size for part, size in values[name].items() if part != "total" and size}
+        rows += [["" if k else title, part, f"{size:,} B"] for k, (part, size) in enumerate(parts.items())]
+        left = values["headroom"].get(name)
+        judged = "" if left is None else f"{left:,} B free" if left >= 0 else f"{-left:,} B over"
+        rows.append(["", "together", f"{values[name]['total']:,} B", judged])
+    widest = max(map(len, rows))
+    table = columns([[*row, *[""] * (widest - len(row))] for row in rows])
+    title = f"{values['board']} ({values['core']}, kernels {values['kernels']}), units {values['units']}"
+    return "\n".join([title, table, *_work(values), *_advice(values)])
+
+
+def _work(values: Mapping[str, Any]) -> list[str]:
+    if "count" not in values:
+        return ["a step: not counted"]
+    lines = [f"a step: {values['count']:,} {values['unit']}"]
+    about = "" if values.get("cycles_are") == "counted" else "about "
+    if "cycles" in values and values["unit"] != "cycles":
+        lines[0] += f", {about}{values['cycles']:,} cycles ({values['cycles_are']})"
+    if "milliseconds" not in values:
+        return [*lines, "time: no estimate, cycles or clock are not known"]
+    lines.append(
+        f"time: {about}{values['milliseconds']:.3g} ms, {about}{values['steps_per_second']:,.0f} steps a second"
+    )
+    if "rate_hz" in values:
+        verdict = "keeps up with" if values["keeps_up"] else "is too slow for"
+        lines[-1] += f"; {verdict} {values['rate_hz']:g} samples a second"
+    return lines
+
+
+def _advice(values: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if "largest_that_fits" in values:
+        lines.append(f"largest that fits: {values['largest_that_fits']} units a layer")
+    if "largest_in_time" in values:
+        lines.append(f"largest that keeps up: {values['largest_in_time']} units a layer")
+    accelerator = values.get("accelerator")
+    if accelerator:
+        option = "--edgetpu" if accelerator == "edgetpu" else f"--npu {accelerator}"
+        lines.append(f"not in these figures: its accelerator; edge-lstm export --int8 {option} compiles for it")
+    return lines
+
+
 def _figure(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"

@@ -18,9 +18,7 @@ ALL = "all"
 @click.command()
 @options.bundle
 @options.project
-@click.option(
-    "--board", "boards", multiple=True, help="Run on this board's emulated core instead, or on 'all'."
-)
+@click.option("--board", "boards", multiple=True, help="Run on this board's emulated core instead, or on 'all'.")
 @click.option("--toolchain", help="Compiler for --board.  [default: the first in the core's file]")
 @options.as_json
 def verify(

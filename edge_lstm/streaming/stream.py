@@ -48,6 +48,21 @@ class LoadedModel:
         runtime, chosen = open_runtime(bundle, backend, arithmetic)
         return cls(bundle.model(chosen), runtime, chosen, bundle.digest(MODEL_FILES[chosen]))
 
+    @classmethod
+    def on_board(cls, bundle: Bundle | str | Path, url: str) -> LoadedModel:
+        """The bundle's model where its firmware runs: ``/dev/ttyACM0``, ``COM3`` or ``socket://HOST:PORT``.
+
+        Raises:
+            MissingDependencyError, TargetError: as ``edge_lstm.runtimes.serial_board.SerialBoard``.
+        """
+        from edge_lstm.runtimes.serial_board import SerialBoard
+
+        if not isinstance(bundle, Bundle):
+            bundle = Bundle.open(bundle)
+        board = SerialBoard(url, bundle)
+        name = board.arithmetic
+        return cls(bundle.model(name), board, name, bundle.digest(MODEL_FILES[name]))
+
     def encode(self, physical: Float64) -> Array:
         """(..., C) physical values → (..., C) codes, or scaled values for a float model."""
         if isinstance(self._model, FloatModel):

@@ -72,7 +72,8 @@ CPUS: dict[str, tuple[Family, str]] = {
 
 def program(core: Core, sources: Mapping[str, bytes], toolchain: str | None, extra: Sequence[str]) -> Image:
     """The calls of ``harness.c`` and the model, to be loaded and called."""
-    return Image(build(core, {**sources, **firmware_files("harness.c", "bare.ld")}, "bare.ld", toolchain, extra))
+    around = firmware_files("harness.c", "memory.c", "bare.ld")
+    return Image(build(core, {**sources, **around}, "bare.ld", toolchain, extra))
 
 
 def run(image: Image, cpu: str, layout: Layout, recordings: Sequence[Array], window: int | None) -> BoardRun:

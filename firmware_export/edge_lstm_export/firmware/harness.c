@@ -1,6 +1,11 @@
 /* What an emulated core is asked to do. Every function is called from outside; none returns a value. */
 #include "model.h"
 
+#ifdef EL_TFLM_H
+typedef el_tflm_lstm el_lstm;
+typedef el_tflm_lstm_state el_lstm_state;
+#endif
+
 /* Called by nobody in the program, so the linker is told to keep them. */
 #define BOARD __attribute__((used, noinline, section(".text.board")))
 

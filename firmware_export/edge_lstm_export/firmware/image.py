@@ -30,6 +30,27 @@ class Image:
         return {s.name: s["st_size"] for s in self._table if s["st_info"]["type"] == "STT_FUNC"}
 
     @cached_property
+    def sections(self) -> dict[str, tuple[int, int]]:
+        """Name → (address, bytes) of what takes memory when the program runs."""
+        from elftools.elf.elffile import ELFFile
+
+        allocated = [s for s in ELFFile(io.BytesIO(self.elf)).iter_sections() if s["sh_flags"] & 2]
+        return {s.name: (s["sh_addr"], s["sh_size"]) for s in allocated}
+
+    @cached_property
+    def placed(self) -> list[tuple[int, str]]:
+        """(address, name) of functions, variables and whatever else has a global name, by address."""
+        from elftools.elf.elffile import ELFFile
+
+        thumb = ELFFile(io.BytesIO(self.elf))["e_machine"] == "EM_ARM"
+        found = []
+        for s in self._table:
+            kind = s["st_info"]["type"]
+            if kind in ("STT_FUNC", "STT_OBJECT") or s["st_info"]["bind"] == "STB_GLOBAL":
+                found.append((s["st_value"] & ~int(thumb and kind == "STT_FUNC"), s.name))
+        return sorted(found)
+
+    @cached_property
     def _table(self) -> list[Any]:
         from elftools.elf.elffile import ELFFile
 

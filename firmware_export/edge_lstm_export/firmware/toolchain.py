@@ -68,6 +68,22 @@ TOOLCHAINS: Mapping[str, Toolchain] = {
         link=("-nostdlib",),
         libraries=("-lgcc",),
     ),
+    "aarch64-linux-gnu-gcc": Toolchain(
+        _program("aarch64-linux-gnu-gcc"),
+        "apt install gcc-aarch64-linux-gnu",
+        libraries=("-lgcc",),
+    ),
+    "arm-linux-gnueabihf-gcc": Toolchain(
+        _program("arm-linux-gnueabihf-gcc"),
+        "apt install gcc-arm-linux-gnueabihf",
+        libraries=("-lgcc",),
+    ),
+    "avr-gcc": Toolchain(
+        _program("avr-gcc"),
+        "apt install gcc-avr avr-libc",
+        link=("-nostdlib",),
+        libraries=("-lm", "-lc", "-lgcc"),
+    ),
 }
 
 
@@ -104,12 +120,19 @@ def build(
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         for file, content in sources.items():
             (Path(folder) / file).write_bytes(content)
-        flags = [*FLAGS, core.optimise, *core.toolchains[name], *chosen.flags, *extra]
-        arguments = [*flags, *chosen.link, *script, "-Wl,--gc-sections", "-o", "image.elf", *units, *chosen.libraries]
+        flags = [*FLAGS, core.optimise, *core.toolchains[name], *chosen.flags]
+        link = [*chosen.link, *script, "-Wl,--gc-sections", *extra, "-o", "image.elf"]
+        arguments = [*flags, *link, *units, *chosen.libraries]
         done = subprocess.run(  # noqa: S603 - a compiler of the table above
             [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
         )
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line.lower()] or done.stderr.splitlines()
-            raise ExportError(f"{name} for {core.title}: {(lines or ['failed and said nothing'])[0].strip()}")
+            raise ExportError(f"{name} for {core.title}: {_complaint(done.stderr)}")
         return (Path(folder) / "image.elf").read_bytes()
+
+
+def _complaint(said: str) -> str:
+    """The line that names the cause: linkers give theirs before the driver says that "ld returned 1"."""
+    lines = said.splitlines() or ["failed and said nothing"]
+    causes = ("error", "undefined", "overflowed", "will not fit", "cannot find")
+    return next((line for line in lines if any(cause in line.lower() for cause in causes)), lines[0]).strip()

@@ -1,0 +1,81 @@
+"""``edge-lstm fit``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_lstm.cli import options
+
+if TYPE_CHECKING:
+    from edge_lstm.project import Project
+
+
+@click.command()
+@click.option("--board", help="A name, or the path of a .toml file.  [default: the project's]")
+@click.option("--units", help="Of each layer, such as 32 or 32,16.  [default: the project's]")
+@click.option("--features", type=int, help="Channels of a sample.  [default: the data's]")
+@click.option("--outputs", type=int, help="Labels or values.  [default: the data's]")
+@click.option("--scheme", help="w8a16 or w8a8.  [default: the project's]")
+@click.option("--rate", "rate_hz", type=float, help="Samples a second to keep up with.  [default: the data's]")
+@options.project
+@options.as_json
+def fit(board: str | None, project_path: Path, rate_hz: float | None, as_json: bool, **asked: Any) -> None:
+    """What a model would take on a board, from its shape alone, before it is trained.
+
+    With --board, --units, --features and --outputs no project is needed. The exit code is 2 if the board has no room
+    for it.
+    """
+    from edge_lstm.board import load_board
+    from edge_lstm.cli.table import on_board_table
+    from edge_lstm.errors import ProjectError
+    from edge_lstm.project import load_project
+    from edge_lstm_export.fit import fit as fit_shape
+
+    whole = all((board, asked["units"], asked["features"], asked["outputs"]))
+    project = None if whole else load_project(project_path)
+    name = board or (project.export.board if project else "")
+    if not name:
+        raise ProjectError("no board is named; give --board, or 'board' in [export] of the project file")
+    shape, known_rate = _shape(project, **asked)
+    found = fit_shape(shape, load_board(name), rate_hz or known_rate)
+    if as_json:
+        options.print_json(found.to_json())
+    else:
+        click.echo(on_board_table(found.to_json()))
+    found.on_board.require_fit(found.largest_that_fits)
+
+
+def _shape(
+    project: Project | None, units: str | None, features: int | None, outputs: int | None, scheme: str | None
+) -> tuple[Any, float | None]:
+    """(shape, samples a second): what was asked, and the rest from the project and its data."""
+    from edge_lstm.pipeline import prepare
+    from edge_lstm_export.fit import Shape, scheme_named, shape_of
+
+    if project is None:
+        shape, rate = Shape(1, (), 1, False, 0), None
+    elif features and outputs:
+        shape, rate = Shape(1, project.training.units, 1, False, 0, project.export.scheme), None
+    else:
+        interface = prepare(project).interface()
+        shape, rate = shape_of(interface, project.training.units, project.export.scheme), interface.rate_hz
+    if units is not None:
+        shape = replace(shape, units=_units(units))
+    if features is not None:
+        shape = replace(shape, features=features)
+    if outputs is not None:
+        shape = replace(shape, outputs=outputs, labels=False, text_bytes=0)
+    return (shape if scheme is None else replace(shape, scheme=scheme_named(scheme))), rate
+
+
+def _units(text: str) -> tuple[int, ...]:
+    from edge_lstm.errors import ProjectError
+
+    try:
+        return tuple(int(each) for each in text.split(","))
+    except ValueError as error:
+        raise ProjectError(f"--units is {text!r}; give whole numbers, one a layer, such as 32 or 32,16") from error
