@@ -28,6 +28,8 @@ Int64 = NDArray[np.int64]
 
 Arithmetic = Literal["native", "tflite", "tflm", "float"]
 Scheme = Literal["w8a16", "w8a8"]
+CArithmetic = Literal["native", "tflm"]
+"""What integer C can be written in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +60,9 @@ class Encoding:
         scaled = (np.asarray(physical, np.float32) - self.offset) * self.gain
         code = np.floor(scaled + np.float32(0.5))
         # Clamp in float first: a huge sample must not wrap when it becomes an integer.
-        code = np.clip(code, np.float32(-(2.0**24)), np.float32(2.0**24)).astype(np.int32) + np.int32(self.zero)
-        return np.asarray(np.clip(code, self.low, self.high), np.int32)
+        # np.minimum and np.maximum take half the time of np.clip on the few numbers of one sample.
+        code = np.minimum(np.maximum(code, np.float32(-(2.0**24))), np.float32(2.0**24)).astype(np.int32)
+        return np.asarray(np.minimum(np.maximum(code + np.int32(self.zero), self.low), self.high), np.int32)
 
 
 @dataclass(frozen=True)

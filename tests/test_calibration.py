@@ -152,7 +152,7 @@ def test_no_native_accumulator_can_overflow(features, units, seed, gain) -> None
         integer = quantise_native(model, calibrated(model), scheme)
         limits = integer.encoding.high.astype(np.int64)
         for layer in integer.layers:
-            reach = 1 << layer.hidden_bits
+            reach = 1 << layer.hidden_bits if scheme == "w8a16" else 128
             parts = np.split(np.concatenate([limits, np.full(layer.units, reach)]), [layer.features])
             columns = [np.concatenate(parts)] if len(layer.blocks) == 1 else parts
             for block, column in zip(layer.blocks, columns, strict=True):

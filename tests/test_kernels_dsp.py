@@ -15,10 +15,9 @@ from c_nets import place, random_codes, random_native, run
 from edge_lstm.arithmetic.native import sigmoid_table
 from edge_lstm.board import load_core
 from edge_lstm.errors import ExportError
-from edge_lstm.integer import Affine, NativeLstm
 from edge_lstm.reference import network, trace
 from edge_lstm_export.c_source import write_c
-from edge_lstm_export.c_source.kernel_sets.dsp import DSP, scaling, write_head, write_layer
+from edge_lstm_export.c_source.kernel_sets.dsp import DSP, scaling
 from edge_lstm_export.c_source.native import constant_bytes
 from edge_lstm_export.emulators import emulate, program
 
@@ -247,26 +246,3 @@ def test_a_core_without_the_extension_is_refused_by_the_compiler(toolchain):
     sources = write_c(random_native(1, 2, [3], 1), kernel_set_name="dsp")
     with pytest.raises(ExportError, match="kernel set dsp is for cores with the DSP extension"):
         program(load_core("cortex-m3"), sources, toolchain)
-
-
-def rows(count, columns, weight=1, bias=0):
-    return Affine(np.full((count, columns), weight), np.full(count, bias), np.full(count, 128), np.full(count, 9))
-
-
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (
-            lambda: write_layer(NativeLstm((rows(8, 600, 127), rows(8, 2)), 600, 9), "layer_1"),
-            "layer_1: row 0 over 600",
-        ),
-        (lambda: write_layer(NativeLstm((rows(8, 5, 1, 1 << 23),), 3, 9), "layer_0"), "sums up to 8,389,632, "),
-        (lambda: write_layer(NativeLstm((rows(8, 5, -128),), 3, 9), "layer_0"), "here is one of -128; export with"),
-        (lambda: write_head(rows(2, 600, 127), "head"), "head: row 0 over 600 columns sums up to 9,753,600, "),
-    ],
-)
-def test_rows_that_do_not_share_a_word_are_refused(write, message):
-    """Before anything is written: what, where, the limit against what was asked, and what to do."""
-    with pytest.raises(ExportError, match=message) as caught:
-        write()
-    assert "\n" not in str(caught.value)

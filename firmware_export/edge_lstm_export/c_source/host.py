@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import platform
+
 from edge_lstm.integer import NativeModel
 from edge_lstm.model import FloatModel
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.floating import write_c_float
 from edge_lstm_export.c_source.native import write_c
+
+HOST_KERNELS = {
+    "aarch64": "neon",
+    "x86_64": "x86",
+    "AMD64": "x86",  # as Windows calls it
+}
+"""Kernel set of a machine, by ``platform.machine()``; any other has the portable one."""
 
 
 def host_sources(model: NativeModel | FloatModel) -> dict[str, bytes]:
@@ -15,5 +24,10 @@ def host_sources(model: NativeModel | FloatModel) -> dict[str, bytes]:
     Raises:
         ExportError: as they do.
     """
-    sources = write_c_float(model) if isinstance(model, FloatModel) else write_c(model)
-    return {**sources, **kernels.kernel_files([kernels.HOST_FILE])}
+    return {**_model_sources(model), **kernels.kernel_files([kernels.HOST_FILE])}
+
+
+def _model_sources(model: NativeModel | FloatModel) -> dict[str, bytes]:
+    if isinstance(model, FloatModel):
+        return write_c_float(model)
+    return write_c(model, kernel_set_name=HOST_KERNELS.get(platform.machine(), "portable"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_lstm.arithmetic.native import NARROW_SHIFTS
+from edge_lstm.arithmetic.native import ACCUMULATOR_LIMIT, NARROW_SHIFTS
 from edge_lstm.errors import ExportError
-from edge_lstm.integer import Affine, NativeLstm, NativeModel
+from edge_lstm.integer import Affine, NativeLstm, NativeModel, TfliteModel
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.blueprint import physical_gains, require_counts, state_bytes, table
 from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem, softmax_call
 from edge_lstm_export.c_source.kernel_sets import kernel_set
-from edge_lstm_export.c_source.kernel_sets.base import KernelSet, Written
+from edge_lstm_export.c_source.kernel_sets.base import Array, KernelSet, Written
 from edge_lstm_export.c_source.literals import array, integer, prefix_name, require_within, strings
 
 SIGMOID_BYTES = 512
@@ -74,6 +74,7 @@ def _require_ranges(model: NativeModel) -> None:
     require_counts(interface, [layer.units for layer in model.layers])
     for what, values, low, high in (
         ("input code", [encoding.low.min(), encoding.high.max(), encoding.zero, model.decoding.zero], -32768, 32767),
+        ("weight", np.concatenate([block.weights.ravel() for block in _blocks(model)]), -127, 127),
         ("multiplier", np.concatenate([block.multiplier for block in _blocks(model)]), 128, 255),
         (
             "shift",
@@ -86,6 +87,28 @@ def _require_ranges(model: NativeModel) -> None:
         require_within(what, values, low, high)
     if len({layer.scheme for layer in model.layers}) > 1:
         raise ExportError("the layers have different schemes; quantise the whole model under one")
+    _require_accumulators(model)
+
+
+def _require_accumulators(model: NativeModel) -> None:
+    """Two sums share a word in some kernels, and all multiply one by 8 bits: 24 bits is what a sum may take."""
+    codes = np.maximum(np.abs(model.encoding.low), np.abs(model.encoding.high)).astype(np.int64)
+    for index, layer in enumerate(model.layers):
+        hidden = np.full(layer.units, 1 << layer.hidden_bits if layer.scheme == "w8a16" else 128)
+        limits = [np.concatenate([codes, hidden])] if layer.scheme == "w8a16" else [codes, hidden]
+        for block, limit in zip(layer.blocks, limits, strict=True):
+            _require_narrow(f"layer {index}", block, limit)
+        codes = hidden
+    _require_narrow("the head", model.head, codes)
+
+
+def _require_narrow(where: str, block: Affine, limit: Array) -> None:
+    largest = int((np.abs(block.weights.astype(np.int64)) @ limit + np.abs(block.bias.astype(np.int64))).max())
+    if largest >= ACCUMULATOR_LIMIT:
+        raise ExportError(
+            f"a row of {where} can sum {block.weights.shape[1]} columns to {largest:,}, and kernels take sums below "
+            f"{ACCUMULATOR_LIMIT:,}; quantise the model again, with fewer columns or inputs of a smaller range"
+        )
 
 
 def _blocks(model: NativeModel) -> list[Affine]:
@@ -106,7 +129,7 @@ def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
             "/* kernel, constants, features, units, hidden_bits */\n" + table("el_lstm", "layers", rows),
             f"static const el_head head = {{{head.function}, {head.constants}, {units}, {p}_OUTPUTS}};\n",
             f"const el_net {prefix}_model = {{layers, &head, {p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
-            *_codec(model, prefix),
+            *codec(model, prefix),
         ]
     )
 
@@ -115,7 +138,8 @@ def _title(index: int, layer: NativeLstm) -> str:
     return f"/* Layer {index}: {layer.features} features, {layer.units} units. */\n"
 
 
-def _codec(model: NativeModel, prefix: str) -> list[str]:
+def codec(model: NativeModel | TfliteModel, prefix: str) -> list[str]:
+    """The constants that turn physical samples into codes and codes into values, and the names of both."""
     encoding, decoding, interface = model.encoding, model.decoding, model.interface
     gain, offset = physical_gains(interface, decoding.scale)
     zero_in, zero_out, p = integer(encoding.zero), integer(decoding.zero), prefix.upper()

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge_lstm.arithmetic.native import ACCUMULATOR_LIMIT
-from edge_lstm.errors import ExportError
 from edge_lstm.integer import Affine, NativeLstm, Scheme
 from edge_lstm_export.c_source.kernel_sets.base import (
     Array,
@@ -62,13 +60,7 @@ def scaling(layer: NativeLstm) -> Scaling:
 
 
 def write_layer(layer: NativeLstm, name: str) -> Written:
-    """An ``el_dsp_lstm`` and the kernel for the layer's shape.
-
-    Raises:
-        ExportError: if two of its rows do not fit a word.
-    """
-    for block, limit in zip(layer.blocks, _limits(layer), strict=True):
-        _require_packable(block, limit, name)
+    """An ``el_dsp_lstm`` and the kernel for the layer's shape."""
     chosen = scaling(layer)
     stream = np.concatenate([_words(block, chosen) for block in _blocks(layer)], axis=1)
     constants = [Constant("int32_t", "stream", _int32(stream), f"(units, words) = {stream.shape}; see el_dsp.h")]
@@ -89,13 +81,8 @@ def write_layer(layer: NativeLstm, name: str) -> Written:
 
 
 def write_head(head: Affine, name: str) -> Written:
-    """(pairs of rows, words), and the kernel for the head's shape.
-
-    Raises:
-        ExportError: if two of its rows do not fit a word.
-    """
+    """(pairs of rows, words), and the kernel for the head's shape."""
     outputs, units = head.weights.shape
-    _require_packable(head, np.full(units, 128), name)
     pairs = [_pairs_of_rows(values) for values in (head.weights, head.bias, head.multiplier, head.shift)]
     weights, bias, multiplier, shift = pairs
     stream = np.concatenate([_shared_bias(bias), _shared_words(weights), multiplier, shift], axis=1)
@@ -104,13 +91,6 @@ def write_head(head: Affine, name: str) -> Written:
     ]
     kernel = instantiate("el_head_dsp.h", name, {"outputs": outputs, "units": units})
     return Written(f"{declare(name, constants)}\n{kernel}", f"{name}_apply", f"{name}_stream", bytes_of(constants))
-
-
-def _limits(layer: NativeLstm) -> list[Array]:
-    """(columns) a block: what h reaches, and x where the scheme says so; inputs of 16 bits have limits elsewhere."""
-    if layer.scheme == "w8a8":
-        return [np.full(layer.features, 127), np.full(layer.units, 128)]
-    return [np.repeat([0, 1 << layer.hidden_bits], [layer.features, layer.units])]
 
 
 def _blocks(layer: NativeLstm) -> list[Affine]:
@@ -161,25 +141,6 @@ def _int32(words: Array) -> Array:
     of the second: less than any floor that follows can see.
     """
     return np.asarray(np.maximum(((words + 2**31) & 0xFFFFFFFF) - 2**31, 1 - 2**31))
-
-
-def _require_packable(block: Affine, limit: Array, name: str) -> None:
-    """Refuse rows that would not come apart again.
-
-    Args:
-        limit: (N,) codes that the columns are known to meet; 0 where the layer alone does not tell.
-    """
-    if (block.weights < -127).any():
-        raise ExportError(
-            f"{name}: kernel set dsp packs two weights of -127 to 127 a halfword, and here is one of -128; "
-            "export with kernel set portable"
-        )
-    reach = np.abs(block.weights.astype(np.int64)) @ limit + np.abs(block.bias.astype(np.int64))
-    if reach.max() >= ACCUMULATOR_LIMIT:
-        raise ExportError(
-            f"{name}: row {reach.argmax()} over {len(limit)} columns sums up to {reach.max():,}, kernel set dsp packs "
-            f"two sums below {ACCUMULATOR_LIMIT:,} a word; quantise the model again, with fewer columns"
-        )
 
 
 DSP = KernelSet(

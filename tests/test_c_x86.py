@@ -1,0 +1,193 @@
+"""The kernels for x86-64: equal bytes from SSE2, AVX2 and AVX-512, whatever the shape and the compiler."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from c_nets import COMPILERS, NATIVE_COMPILERS, PROGRAMS, compiler_name, place, random_codes, random_native, run
+from numpy.typing import NDArray
+from test_c_exact import first_difference, saturating_model
+
+from edge_lstm.integer import NativeModel, Scheme
+from edge_lstm.reference import network, trace
+from edge_lstm.runtimes.c_library import CLibrary
+from edge_lstm_export.c_source import kernels, write_c
+
+FLAGS = {"sse2": {"sse2"}, "avx2": {"avx2"}, "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512_vnni"}}
+"""Words of ``/proc/cpuinfo`` that a level needs, from the plainest to the best."""
+
+
+def levels_here() -> list[str]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = set(next(line for line in lines if line.startswith("flags")).split())
+    return [level for level, needed in FLAGS.items() if needed <= flags]
+
+
+LEVELS = levels_here()
+"""What this processor can run."""
+
+SHAPES: list[tuple[Scheme, int, tuple[int, ...], int]] = [
+    # scheme, features, units, hidden bits; the first has one output, the second two, and so on to 17
+    ("w8a16", 1, (1,), 12),
+    ("w8a16", 7, (8,), 8),
+    ("w8a16", 8, (7,), 9),
+    ("w8a16", 9, (33,), 10),
+    ("w8a16", 33, (64,), 11),
+    ("w8a16", 64, (9,), 9),
+    ("w8a16", 16, (16, 16), 9),
+    ("w8a16", 3, (17, 5), 9),
+    ("w8a16", 13, (7, 1, 24), 12),
+    ("w8a8", 1, (1,), 7),
+    ("w8a8", 7, (8,), 8),
+    ("w8a8", 8, (7,), 9),
+    ("w8a8", 9, (33,), 10),
+    ("w8a8", 33, (64,), 11),
+    ("w8a8", 64, (9,), 12),
+    ("w8a8", 16, (16, 15), 7),
+    ("w8a8", 2, (3, 11, 31), 7),
+]
+
+
+def shape_id(number: int) -> str:
+    scheme, features, units, _ = SHAPES[number]
+    return f"{scheme}-{features}-{'-'.join(map(str, units))}-{number + 1}"
+
+
+@cache
+def model_and_trace(number: int) -> tuple[NativeModel, NDArray[Any], dict[tuple[int, str], NDArray[Any]]]:
+    """A random network of ``SHAPES``, codes for it, and what the reference makes of them."""
+    scheme, features, units, bits = SHAPES[number]
+    model = random_native(number, features, units, number + 1, scheme, bits)
+    codes = random_codes(model, 80)
+    return model, codes, trace(network(model), codes)
+
+
+def sources_of(model: NativeModel) -> dict[str, bytes]:
+    return {**write_c(model, kernel_set_name="x86"), **kernels.kernel_files([kernels.HOST_FILE])}
+
+
+def forced(level: str) -> list[str]:
+    """Macros that put the kernels of ``level`` in the place of all others."""
+    return [f"-Del_x86_{other}=el_x86_{level}" for other in FLAGS if other != level]
+
+
+KERNELS = [f"el_x86_{level}.c" for level in FLAGS]
+# Without optimisation zig adds calls to a library that is not linked here.
+SHIPPED = ["-std=c99", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=undefined"]
+
+Build = Callable[..., CLibrary]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """(model, level, compiler of the kernels, its options) → the library. What models share is compiled once."""
+    folder = tmp_path_factory.mktemp("x86")
+
+    @cache
+    def objects(compiler: Sequence[str], options: Sequence[str], names: Sequence[str]) -> list[str]:
+        made = tmp_path_factory.mktemp("objects")
+        place(made, sources_of(model_and_trace(0)[0]))
+        for name in names:
+            run([*compiler, *SHIPPED, *options, "-c", name, "-o", f"{name}.o"], made)
+        return [str(made / f"{name}.o") for name in names]
+
+    def one(
+        model: NativeModel, level: str, compiler: Sequence[str] = ("gcc",), options: Sequence[str] = ("-O3", "-DEL_TAP")
+    ) -> CLibrary:
+        own = folder / str(len(list(folder.iterdir())))
+        own.mkdir()
+        tap = tuple(option for option in options if option == "-DEL_TAP")
+        units = place(own, sources_of(model))
+        of_model = ["el_host.c", "model.c"]
+        shared = tuple(name for name in units if name not in (*KERNELS, *of_model))
+        compiled = objects(tuple(compiler), tuple(options), tuple(KERNELS))
+        compiled = [*compiled, *objects(("gcc",), (*tap, *forced(level)), shared)]
+        run(["gcc", *SHIPPED, *tap, "-shared", "-nostdlib", "-o", "model.so", *of_model, *compiled], own)
+        return CLibrary(own / "model.so")
+
+    return one
+
+
+def assert_same(library: CLibrary, codes: NDArray[Any], expected: Mapping[tuple[int, str], NDArray[Any]]) -> None:
+    """Outputs of a chunk, and the states after it."""
+    layers = library.get_state()
+    assert np.array_equal(library.run(codes), expected[len(layers), "y"])
+    for layer, (h, c) in enumerate(library.get_state()):
+        assert np.array_equal(h, expected[layer, "h"][-1])
+        assert np.array_equal(c, expected[layer, "c"][-1])
+
+
+@pytest.mark.parametrize("number", range(len(SHAPES)), ids=shape_id)
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_shape_gives_equal_bytes_in_every_gate(build: Build, level: str, number: int) -> None:
+    """Units and features that leave lanes over, stacks and 1 to 17 outputs: every tensor of every step is equal."""
+    model, codes, expected = model_and_trace(number)
+    assert first_difference(expected, build(model, level).trace(codes)) == ""
+
+
+@pytest.mark.parametrize("options", ["-O0", "-Os", "-O2", "-O3"])
+@pytest.mark.parametrize("compiler", COMPILERS, ids=compiler_name)
+def test_every_compiler_makes_the_same_of_them(build: Build, compiler: list[str], options: str) -> None:
+    """The kernels of all levels, without taps as they ship, at every level of optimisation."""
+    for number in (8, 16):
+        model, codes, expected = model_and_trace(number)
+        for level in LEVELS:
+            assert_same(build(model, level, compiler, [options]), codes, expected)
+
+
+@pytest.mark.parametrize(("scheme", "bits"), [("w8a16", 8), ("w8a16", 12), ("w8a8", 7), ("w8a8", 10)])
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_saturation_is_equal(build: Build, level: str, scheme: Scheme, bits: int) -> None:
+    """Pre-activations at both limits, the cell at both clamps, hidden states and outputs at their largest."""
+    model = saturating_model(scheme, bits)
+    limit = int(model.encoding.high[0])
+    codes = np.concatenate([np.full((400, 1), limit), np.full((500, 1), -limit), np.full((300, 1), 1)])
+    expected = trace(network(model), codes)
+    assert {expected[0, "c"].min(), expected[0, "c"].max()} == {-(1 << 30), (1 << 30) - 1}
+    assert first_difference(expected, build(model, level).trace(codes)) == ""
+
+
+@pytest.mark.parametrize("number", [7, 16], ids=shape_id)
+@pytest.mark.parametrize("level", LEVELS)
+def test_sanitizers_find_nothing(tmp_path: Path, level: str, number: int) -> None:
+    """Nothing is read or written beside x, state and y, wherever they lie."""
+    model, codes, expected = model_and_trace(number)
+    sources = {**write_c(model, kernel_set_name="x86"), "replay.c": (PROGRAMS / "replay.c").read_bytes()}
+    units = [name for name in place(tmp_path, sources) if name != "el_x86.c"]
+    checks = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    run([*NATIVE_COMPILERS[0], *checks, *forced(level), "-c", "el_x86.c"], tmp_path)
+    run([*NATIVE_COMPILERS[0], *checks, "-o", "replay", *units, "el_x86.o"], tmp_path)
+    output = run(["./replay"], tmp_path, codes.astype(np.int16).tobytes()).stdout
+    total = sum(layer.units for layer in model.layers)
+    record = np.dtype([("y", np.int16, (number + 1,)), ("c", np.int32, (total,)), ("h", np.int16, (total,))])
+    # Two streams take turns; the second is reset now and then.
+    assert np.array_equal(np.frombuffer(output, record)[::2]["y"], expected[len(model.layers), "y"])
+
+
+@pytest.fixture(scope="module")
+def choice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program that prints which kernels it would run."""
+    folder = tmp_path_factory.mktemp("choice")
+    place(folder, {**sources_of(model_and_trace(0)[0]), "choice.c": (PROGRAMS / "x86_choice.c").read_bytes()})
+    run(["gcc", "-std=c99", "-o", "choice", "choice.c"], folder)
+    return folder
+
+
+def test_this_processor_runs_the_best_it_has(choice: Path) -> None:
+    """What CPUID says agrees with what the kernel of the system says."""
+    assert run(["./choice"], choice).stdout.decode().strip() == LEVELS[-1]
+
+
+@pytest.mark.parametrize(
+    ("processor", "level"), [("Nehalem", "sse2"), ("SandyBridge", "sse2"), ("Haswell", "avx2"), ("EPYC-Rome", "avx2")]
+)
+def test_other_processors_run_the_best_they_have(choice: Path, processor: str, level: str) -> None:
+    """AVX without AVX2 is not enough; QEMU has no AVX-512 to offer."""
+    assert shutil.which("qemu-x86_64"), "install qemu-user"
+    assert run(["qemu-x86_64", "-cpu", processor, "./choice"], choice).stdout.decode().strip() == level
