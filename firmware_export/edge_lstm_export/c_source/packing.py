@@ -24,3 +24,10 @@ def padded(rows: Array, multiple: int) -> Array:
     """(R, N) → (R, N') with columns of zeros up to a multiple."""
     missing = -rows.shape[1] % multiple
     return np.pad(rows, ((0, 0), (0, missing)))
+
+
+def in_fours(rows: Array, filler: int = 0) -> Array:
+    """(R, ...) → (R' / 4, 4, ...) with rows of ``filler`` at the end up to a multiple of four."""
+    missing = -len(rows) % 4
+    filled = np.pad(rows, ((0, missing), *((0, 0) for _ in rows.shape[1:])), constant_values=filler)
+    return filled.reshape(-1, 4, *rows.shape[1:])

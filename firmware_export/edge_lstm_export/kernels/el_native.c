@@ -1,7 +1,14 @@
 #include "el_native.h"
 
-/* State in memory: cell (units) int32, hidden (units) int16, the taps if compiled in, then scratch at the next multiple
- * of four bytes. Layers lie one after the other in each part; the scratch is shared. */
+/* How a compiler aligns the scratch in a state: 4 bytes, but fewer where words are narrower. */
+typedef struct {
+    char byte;
+    int32_t word;
+} el_word_behind_a_byte;
+#define EL_ALIGNMENT offsetof(el_word_behind_a_byte, word)
+
+/* State in memory: cell (units) int32, hidden (units) int16, the taps if compiled in, then scratch where an int32 may
+ * lie. Layers lie one after the other in each part; the scratch is shared. */
 static el_lstm_state el_first_layer(const el_net *net, void *memory)
 {
     el_lstm_state state;
@@ -12,7 +19,7 @@ static el_lstm_state el_first_layer(const el_net *net, void *memory)
     state.tap = state.h + net->units;
     bytes += 8 * net->units * sizeof(int16_t);
 #endif
-    state.work = (unsigned char *)memory + ((bytes + 3) & ~(size_t)3);
+    state.work = (unsigned char *)memory + ((bytes + EL_ALIGNMENT - 1) & ~(EL_ALIGNMENT - 1));
     return state;
 }
 

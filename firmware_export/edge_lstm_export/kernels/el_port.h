@@ -6,8 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Constants are declared EL_FLASH and read through EL_LOAD_*. A target whose program memory has its own instructions
- * (AVR: PROGMEM, pgm_read_byte, ...) defines all of these on the compiler's command line or in a forced include. */
+/* AVR reads program memory by instructions of its own; what is not declared to lie there is copied to RAM. clang has no
+ * such declaration. */
+#if defined(__AVR__) && !defined(__clang__)
+#include <avr/pgmspace.h>
+#define EL_FLASH PROGMEM
+#define EL_LOAD_I8(p) ((int8_t)pgm_read_byte(p))
+#define EL_LOAD_U8(p) ((uint8_t)pgm_read_byte(p))
+#define EL_LOAD_I16(p) ((int16_t)pgm_read_word(p))
+#define EL_LOAD_U16(p) ((uint16_t)pgm_read_word(p))
+#define EL_LOAD_I32(p) ((int32_t)pgm_read_dword(p))
+#define EL_LOAD_F32(p) pgm_read_float(p)
+#endif
+
+/* Constants are declared EL_FLASH and read through EL_LOAD_*. */
 #ifndef EL_FLASH
 #define EL_FLASH
 #define EL_LOAD_I8(p) (*(p))
