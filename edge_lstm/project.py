@@ -12,7 +12,7 @@ from edge_lstm.datasets.scaling import ScalingKind
 from edge_lstm.datasets.settings import Table, refuse_unknown, suggestion
 from edge_lstm.datasets.spec import DataSpec, SplitSpec, TaskSpec
 from edge_lstm.errors import ProjectError
-from edge_lstm.integer import Scheme
+from edge_lstm.integer import CArithmetic, Scheme
 from edge_lstm.training.spec import TrainingSpec
 
 PROJECT_FILE = "edge-lstm.toml"
@@ -60,6 +60,7 @@ class ExportSpec(Table):
         npu: Ethos-U to compile the TFLite files for with Vela, such as ``ethos-u55-128``.
         edgetpu: compile the explicit-state file with ``edgetpu_compiler``; unchecked.
         board: whose kernels ``c/`` gets: a name, or the path of a ``.toml``; left out, portable ones.
+        c_arithmetic: what ``c/`` computes: ``native``, or ``tflm`` for the bytes of TensorFlow Lite Micro.
 
     Raises:
         ProjectError: for a value outside its choices.
@@ -73,16 +74,20 @@ class ExportSpec(Table):
     npu: str = ""
     edgetpu: bool = False
     board: str = ""
+    c_arithmetic: CArithmetic = "native"
 
     def __post_init__(self) -> None:
         refuse_unknown("scheme", self.scheme, get_args(Scheme))
         refuse_unknown("observer", self.observer, get_args(Observer))
+        refuse_unknown("c_arithmetic", self.c_arithmetic, get_args(CArithmetic))
         if not 50 < self.percentile <= 100:
             raise ProjectError(f"percentile is {self.percentile}; give a number above 50, up to 100")
         if self.calibration < 1:
             raise ProjectError(f"calibration is {self.calibration} recordings; give at least 1")
         if self.board and not self.int8:
             raise ProjectError(f"board {self.board!r} runs integers; export with --int8 for it")
+        if self.c_arithmetic != "native" and not self.int8:
+            raise ProjectError(f"c_arithmetic {self.c_arithmetic!r} is of integers; export with --int8 for it")
         if (self.npu or self.edgetpu) and not self.int8:
             raise ProjectError(f"{self.npu or 'the Edge TPU'} runs int8 models alone; export with --int8 for it")
 

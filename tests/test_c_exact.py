@@ -113,10 +113,10 @@ def test_both_halves_of_w8a8_at_their_largest_add_up_exactly(tmp_path: Any, shif
     units = 3
     over_h = np.zeros((4 * units, units), np.int64)
     over_h[:, :2] = 127
-    most = (1 << 23) - 1 - 127 * 127
+    most = (1 << 23) - 1
     rows, many = np.full((4 * units, 1), 127), np.full(4 * units, 255)
-    x_block = Affine(rows, np.full(4 * units, sign * most), many, np.full(4 * units, shift))
-    h_block = Affine(over_h, np.full(4 * units, sign * (most - 127 * 128)), many, np.full(4 * units, shift))
+    x_block = Affine(rows, np.full(4 * units, sign * (most - 127 * 127)), many, np.full(4 * units, shift))
+    h_block = Affine(over_h, np.full(4 * units, sign * (most - 2 * 127 * 128)), many, np.full(4 * units, shift))
     layer = NativeLstm((x_block, h_block), 1, 7)
     head = Affine(np.eye(2, units, dtype=np.int64), [0, 0], [128, 128], [9, 9])
     model = with_ends((layer,), head, np.array([127]))

@@ -159,7 +159,7 @@ def test_operators_left_to_the_cpu_are_named_with_velas_reason(files: dict[str, 
 
 
 def test_of_two_whole_files_the_fused_one_is_recommended(files: dict[str, bytes]) -> None:
-    """The explicit-state file may be quicker by Vela's estimate, but keeps its cell state in 8 bits; whole comes first."""
+    """The other may be quicker by estimate, but keeps its cell state in 8 bits; being wholly on the NPU comes first."""
     compiled, tables = for_accelerators(files, [6, 5], "ethos-u65-256", False)
     rows = tables["npu"]["files"]
     assert [row["source"] for row in rows.values()] == [FUSED, STEP]

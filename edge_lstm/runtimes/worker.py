@@ -154,6 +154,12 @@ def _c(model_file: Path) -> Runtime:
     return CLibrary(model_file)
 
 
+def _c_tflm(model_file: Path) -> Runtime:
+    from edge_lstm.runtimes.c_tflm import CTflmLibrary
+
+    return CTflmLibrary(model_file)
+
+
 def _onnxruntime(model_file: Path) -> Runtime:
     from edge_lstm.runtimes.onnx import OnnxSession
 
@@ -162,6 +168,7 @@ def _onnxruntime(model_file: Path) -> Runtime:
 
 RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
     "c": _c,
+    "c-tflm": _c_tflm,
     "onnxruntime": _onnxruntime,
     "tflite-runtime": _tflite_runtime,
     "litert": _litert,

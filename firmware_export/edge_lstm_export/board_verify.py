@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -11,14 +11,21 @@ import numpy as np
 from edge_lstm.board import Board, Core
 from edge_lstm.bundle import C_FOLDER, Bundle
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
-from edge_lstm.integer import NativeModel
-from edge_lstm_export.c_source import write_c
+from edge_lstm.integer import NativeModel, TfliteModel
+from edge_lstm_export.c_source import tflm_kernel_set, write_c, write_c_tflm
 from edge_lstm_export.difference import compare
 from edge_lstm_export.emulators import emulate, program
 from edge_lstm_export.emulators.base import Layout
-from edge_lstm_export.golden import Golden, recordings_of, traces_of
+from edge_lstm_export.golden import recordings_of, traces_of
 
-ARITHMETIC = "native"
+WRITERS: dict[str, Callable[..., dict[str, bytes]]] = {"native": write_c, "tflm": write_c_tflm}
+"""What writes C for a core, by the arithmetic of a bundle's C."""
+
+TYPES = {
+    "native": {"cell": "<i4", "hidden": "<i2", "code": "<i2"},
+    "tflm": {"cell": "<i2", "hidden": "i1", "code": "i1"},
+}
+"""What ``Layout`` is told of it."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +117,14 @@ def check_core(bundle: Bundle, core: Core, toolchain: str | None = None) -> Boar
     empty = BoardCheck("", core.title, core.kernels)
     if not core.emulator:
         return replace(empty, not_run="unchecked: no emulator is known for this core")
-    golden, window = _golden(bundle), bundle.interface.task.window
+    arithmetic = arithmetic_of(bundle)
+    if arithmetic == "tflm":
+        empty = replace(empty, kernels=tflm_kernel_set(core.kernels).name)
+    golden, window = bundle.golden(arithmetic), bundle.interface.task.window
     codes = [golden[f"{k}.codes"] for k in range(recordings_of(golden))]
-    model = cast(NativeModel, bundle.model(ARITHMETIC))
-    layout = Layout(len(model.interface.channels), len(model.head.bias), tuple(layer.units for layer in model.layers))
+    model = cast(NativeModel | TfliteModel, bundle.model(arithmetic))
+    units = tuple(layer.units for layer in model.layers)
+    layout = Layout(len(model.interface.channels), len(model.head.bias), units, **TYPES[arithmetic])
     try:
         done = emulate(core, program(core, sources(bundle, core), toolchain), layout, codes, window)
     except MissingDependencyError as error:
@@ -133,10 +144,12 @@ def check_core(bundle: Bundle, core: Core, toolchain: str | None = None) -> Boar
     )
 
 
-def _golden(bundle: Bundle) -> Golden:
-    if ARITHMETIC not in bundle.arithmetics:
+def arithmetic_of(bundle: Bundle) -> str:
+    """What the C of the bundle computes."""
+    computed = str(bundle.manifest["arithmetics"].get(f"{C_FOLDER}/model.c", [""])[0])
+    if computed not in WRITERS:
         raise BundleError(f"{bundle.path}: holds no integers for a board; export it with --int8")
-    return bundle.golden(ARITHMETIC)
+    return computed
 
 
 def sources(bundle: Bundle, core: Core) -> dict[str, bytes]:
@@ -146,7 +159,6 @@ def sources(bundle: Bundle, core: Core) -> dict[str, bytes]:
         ExportError: if the kernels cannot hold the model.
     """
     if bundle.manifest.get("c", {}).get("kernels") != core.kernels:
-        return write_c(cast(NativeModel, bundle.model(ARITHMETIC)), kernel_set_name=core.kernels)
-    names = [name.removeprefix(f"{C_FOLDER}/") for name in bundle.manifest["files"] if name.startswith(f"{C_FOLDER}/")]
-    kept = [name for name in names if "/" not in name and name.endswith((".c", ".h"))]
-    return {name: bundle.file(f"{C_FOLDER}/{name}").read_bytes() for name in kept}
+        arithmetic = arithmetic_of(bundle)
+        return WRITERS[arithmetic](bundle.model(arithmetic), kernel_set_name=core.kernels)
+    return bundle.c_sources()

@@ -30,11 +30,11 @@ from edge_lstm.bundle import (
     compiled_from,
 )
 from edge_lstm.compiler import compile_shared
-from edge_lstm.integer import NativeModel, TfliteModel
+from edge_lstm.integer import CArithmetic, NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import encode_model, interface_to_json
-from edge_lstm_export.c_source import host_sources, write_c, write_c_float
+from edge_lstm_export.c_source import host_sources, write_c, write_c_float, write_c_tflm
 from edge_lstm_export.golden import Golden, choose, encode_golden, golden
 from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -53,13 +53,18 @@ class Integers:
 
 
 def int8_files(
-    model: FloatModel, integers: Integers, recordings: Recordings, kernel_set_name: str = "portable"
+    model: FloatModel,
+    integers: Integers,
+    recordings: Recordings,
+    kernel_set_name: str = "portable",
+    c_arithmetic: CArithmetic = "native",
 ) -> Files:
     """Everything in an int8 bundle but its manifest.
 
     Args:
         recordings: (T, C) physical, from which the golden vectors are chosen.
         kernel_set_name: of the C sources; the shared library has the kernels of this computer.
+        c_arithmetic: of the C sources; the shared library is native.
 
     Raises:
         ExportError: if a format cannot hold the model.
@@ -83,7 +88,11 @@ def int8_files(
             }
         ),
     }
-    return files | _c_files(write_c(integers.native, kernel_set_name=kernel_set_name), host_sources(integers.native))
+    if c_arithmetic == "tflm":
+        sources = write_c_tflm(integers.tflite, kernel_set_name=kernel_set_name)
+    else:
+        sources = write_c(integers.native, kernel_set_name=kernel_set_name)
+    return files | _c_files(sources, host_sources(integers.native))
 
 
 def float_files(model: FloatModel, recordings: Recordings) -> Files:
@@ -155,7 +164,8 @@ def sizes(model: FloatModel, files: Files, c_state: int) -> dict[str, int]:
 
 def _arithmetics(files: Files) -> dict[str, list[str]]:
     """Which arithmetic each artefact computes."""
-    in_c = ["float"] if TFLITE_FLOAT in files else ["native"]
+    in_library = ["float"] if TFLITE_FLOAT in files else ["native"]
+    in_c = ["tflm"] if f"{C_FOLDER}/el_tflm.c" in files else in_library
     known = {
         TFLITE_FUSED: ["tflite", "tflm"],
         TFLITE_STEP: ["step", "step-tflm"],
@@ -165,7 +175,7 @@ def _arithmetics(files: Files) -> dict[str, list[str]]:
         MODEL_FILES["tflite"]: ["tflite", "tflm"],
         STEP_MODEL: ["step", "step-tflm"],
         f"{C_FOLDER}/model.c": in_c,
-        LIBRARY.format(machine=platform.machine()): in_c,
+        LIBRARY.format(machine=platform.machine()): in_library,
     }
     # Vela aims at the rounding of TensorFlow Lite Micro, the last of each list.
     on_npu = {path: known[compiled_from(path)][-1:] for path in files if path.startswith(f"{NPU_FOLDER}/")}

@@ -84,6 +84,7 @@ TARGETS = (
     Target("litert, explicit state", "litert", "step", TFLITE_STEP),
     Target("tflm, explicit state", "tflm", "step-tflm", TFLITE_STEP),
     Target("c, compiled here", "c", "native", SOURCES),
+    Target("c, compiled here", "c-tflm", "tflm", SOURCES),
     Target("c, library", "c", "native", LIBRARY_HERE),
     Target("tflite-runtime", "tflite-runtime", "float", TFLITE_FLOAT),
     Target("litert", "litert", "float", TFLITE_FLOAT),
@@ -155,7 +156,7 @@ def verify(bundle: Bundle) -> VerifyReport:
     if not goldens:
         raise BundleError(f"{bundle.path}: has no golden vectors to verify against; export it again")
     core = bundle.manifest.get("c", {}).get("core")
-    targets = [t for t in TARGETS if t.arithmetic in goldens and bundle.has(t.file) and _exists_here(t.runtime)]
+    targets = [t for t in TARGETS if t.arithmetic in goldens and _computes(bundle, t) and _exists_here(t.runtime)]
     targets = [t for t in targets if t.file != SOURCES or core is None]
     runtimes = sorted({target.runtime for target in targets})
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -185,6 +186,11 @@ REFERENCES: dict[str, tuple[str, Arithmetic | None]] = {
     "float": (FLOAT_MODEL, None),
 }
 """Golden vectors, by name → the model file behind them and the arithmetic the reference computes it in."""
+
+
+def _computes(bundle: Bundle, target: Target) -> bool:
+    """Whether the bundle has that file, in that arithmetic."""
+    return bundle.has(target.file) and target.arithmetic in bundle.manifest["arithmetics"].get(target.file, ())
 
 
 def _exists_here(runtime: str) -> bool:
@@ -320,9 +326,7 @@ def _files(bundle: Bundle, targets: Sequence[Target]) -> Iterator[list[Path]]:
 @contextmanager
 def _compiled(bundle: Bundle, defines: Sequence[str]) -> Iterator[Path]:
     """The bundle's own C sources as a shared library."""
-    names = [name for name in bundle.manifest["files"] if name.startswith(f"{C_FOLDER}/") and name[-2:] in (".c", ".h")]
-    sources = {Path(name).name: bundle.file(name).read_bytes() for name in names}
-    library = compile_shared({**sources, **kernels.kernel_files([kernels.HOST_FILE])}, defines)
+    library = compile_shared({**bundle.c_sources(), **kernels.kernel_files([kernels.HOST_FILE])}, defines)
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         file = Path(folder) / "libmodel.so"
         file.write_bytes(library)

@@ -46,6 +46,18 @@ NATIVE = Family(
     hidden_unit=", Q0.hidden_bits of its layer",
     floating=0,
 )
+TFLM = Family(
+    header="el_tflm.h",
+    api="EL_TFLM_API",
+    net="el_tflm_net",
+    encoder="el_encoder",
+    decoder="el_decoder",
+    code="int8_t",
+    cell="int16_t",
+    cell_unit=", scale 2^-15 to 2^-9 by layer",
+    hidden_unit=", scale and zero point by layer",
+    floating=0,
+)
 FLOAT = Family(
     header="el_float.h",
     api="EL_FLOAT_API",

@@ -9,6 +9,10 @@ NATIVE_FILES = (
     *("el_codec.c", "el_codec.h", "el_native.c", "el_native.h", "el_port.h"),
     *("el_softmax.c", "el_softmax.h"),
 )
+TFLM_FILES = (
+    *("el_codec.c", "el_codec.h", "el_port.h"),
+    *("el_tflm.c", "el_tflm.h", "el_tflm_math.h", "el_tflm_sigmoid.c"),
+)
 FLOAT_FILES = ("el_float.c", "el_float.h", "el_lstm_float.c", "el_port.h")
 HOST_FILE = "el_host.c"
 

@@ -1,12 +1,5 @@
 #include "el_native.h"
 
-/* How a compiler aligns the scratch in a state: 4 bytes, but fewer where words are narrower. */
-typedef struct {
-    char byte;
-    int32_t word;
-} el_word_behind_a_byte;
-#define EL_ALIGNMENT offsetof(el_word_behind_a_byte, word)
-
 /* State in memory: cell (units) int32, hidden (units) int16, the taps if compiled in, then scratch where an int32 may
  * lie. Layers lie one after the other in each part; the scratch is shared. */
 static el_lstm_state el_first_layer(const el_net *net, void *memory)
@@ -19,7 +12,7 @@ static el_lstm_state el_first_layer(const el_net *net, void *memory)
     state.tap = state.h + net->units;
     bytes += 8 * net->units * sizeof(int16_t);
 #endif
-    state.work = (unsigned char *)memory + ((bytes + EL_ALIGNMENT - 1) & ~(EL_ALIGNMENT - 1));
+    state.work = el_words_behind(memory, bytes);
     return state;
 }
 

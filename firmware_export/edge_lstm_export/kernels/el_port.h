@@ -39,6 +39,19 @@ typedef char el_needs_arithmetic_shift[((int32_t)-1 >> 1) == (int32_t)-1 ? 1 : -
 /* Input codes are computed in binary32. */
 typedef char el_needs_binary32[FLT_RADIX == 2 && FLT_MANT_DIG == 24 && sizeof(float) == 4 ? 1 : -1];
 
+/* How a compiler aligns words in a struct: to 4 bytes, but to fewer where words are narrower. */
+typedef struct {
+    char byte;
+    int32_t word;
+} el_word_behind_a_byte;
+
+/* Where the words of a struct lie that come after `bytes` bytes of other members. */
+static inline void *el_words_behind(void *memory, size_t bytes)
+{
+    const size_t align = offsetof(el_word_behind_a_byte, word);
+    return (unsigned char *)memory + ((bytes + align - 1) & ~(align - 1));
+}
+
 /* Bare toolchains have no <string.h>. */
 static inline void el_zero(void *memory, size_t bytes)
 {
