@@ -16,13 +16,20 @@ from typing import Any
 
 import numpy as np
 from machine import machine
-from random_models import random_native
+from random_models import random_native, random_tflite
 
 from edge_lstm.board import Core, core_names, load_core
 from edge_lstm.errors import MissingDependencyError
-from edge_lstm.integer import NativeModel
 from edge_lstm.reference import network, trace
-from edge_lstm_export.c_source import constant_bytes, native_state_bytes, write_c
+from edge_lstm_export.c_source import (
+    constant_bytes,
+    native_state_bytes,
+    tflm_constant_bytes,
+    tflm_kernel_set,
+    tflm_state_bytes,
+    write_c,
+    write_c_tflm,
+)
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.emulators import emulate, program
 from edge_lstm_export.emulators.base import Layout
@@ -40,7 +47,7 @@ CMSIS_NN = {
     "cortex-m33": (13_268, 28_748, 86_560, 206_279),
     "cortex-m55": (6_536, 12_252, 30_392, 66_684),
 }
-"""CMSIS-NN 99f736a6, arm_lstm_unidirectional_s8, hidden state carried, -Ofast, arm-none-eabi-gcc 12.2.1, QEMU 7.2.22."""
+"""CMSIS-NN 99f736a6, arm_lstm_unidirectional_s8, hidden state carried, -Ofast, arm-none-eabi-gcc 12.2.1, QEMU 7.2."""
 
 SUMS = {
     "cortex-m0plus": 53 / 24,
@@ -50,7 +57,7 @@ SUMS = {
     "cortex-m33": 27 / 32,
     "cortex-m55": 7 / 32,
 }
-"""Instructions a multiply-accumulate of w8a16 that the sums alone take: loads, unpacking and products of the inner loop."""
+"""Instructions a multiply-accumulate of w8a16 that the sums alone take: loads, unpacking, products."""
 
 
 @dataclass(frozen=True)
@@ -71,33 +78,64 @@ class Row:
     emulator: str
 
 
-def measure(core: Core, features: int, units: int, scheme: Any) -> Row:
-    """One kernel on one core; a wrong byte ends the run."""
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is run: C for a core, and what it must compute on (T, C) codes."""
+
+    sources: dict[str, bytes]
+    layout: Layout
+    codes: Any
+    expected: dict[tuple[int, str], Any]
+    const_bytes: int
+    ram_bytes: int
+
+
+def native(core: Core, features: int, units: int, scheme: Any) -> Subject:
     model, codes = random_native(features, (units,), OUTPUTS, scheme)
-    chosen = kernel_set(core.kernels)
-    image = program(core, write_c(model, kernel_set_name=core.kernels))
-    layout = Layout(features, OUTPUTS, (units,))
-    done = emulate(core, image, layout, [codes], None)
-    require_equal(core, model, codes, done.traces[0])
+    chosen, layout = kernel_set(core.kernels), Layout(features, OUTPUTS, (units,))
+    sources, expected = write_c(model, kernel_set_name=core.kernels), trace(network(model), codes)
+    return Subject(sources, layout, codes, expected, constant_bytes(model, chosen), native_state_bytes(model, chosen))
+
+
+def tflm(core: Core, features: int, units: int, _scheme: Any) -> Subject:
+    model, codes = random_tflite(features, (units,), OUTPUTS)
+    chosen = tflm_kernel_set(core.kernels)
+    layout = Layout(features, OUTPUTS, (units,), cell="<i2", hidden="i1", code="i1")
+    sources, expected = write_c_tflm(model, kernel_set_name=core.kernels), trace(network(model, "tflm"), codes)
+    return Subject(
+        sources, layout, codes, expected, tflm_constant_bytes(model, chosen), tflm_state_bytes(model, chosen)
+    )
+
+
+VARIANTS = {("native", "w8a16"): native, ("native", "w8a8"): native, ("tflm", "w8a8"): tflm}
+"""Arithmetic and scheme → what makes its subject."""
+
+
+def measure(core: Core, arithmetic: str, scheme: str, features: int, units: int) -> Row:
+    """One kernel on one core; a wrong byte ends the run."""
+    subject = VARIANTS[arithmetic, scheme](core, features, units, scheme)
+    image = program(core, subject.sources)
+    done = emulate(core, image, subject.layout, [subject.codes], None)
+    require_equal(core, subject, done.traces[0])
     return Row(
         core.name,
         "lstm",
         features,
         units,
-        "native",
+        arithmetic,
         scheme,
         done.layer_count,
         code_bytes(image),
-        constant_bytes(model, chosen),
-        native_state_bytes(model, chosen),
+        subject.const_bytes,
+        subject.ram_bytes,
         done.stack_bytes,
         done.emulator,
     )
 
 
-def require_equal(core: Core, model: NativeModel, codes: Any, found: Any) -> None:
-    expected = trace(network(model), codes)
+def require_equal(core: Core, subject: Subject, found: Any) -> None:
     h, c = found.states[0]
+    expected = subject.expected
     pairs = ((h, expected[0, "h"]), (c, expected[0, "c"]), (found.outputs, expected[1, "y"]))
     if not all(np.array_equal(seen, wanted) for seen, wanted in pairs):
         sys.exit(f"{core.name}: bytes differ from the reference")
@@ -116,13 +154,13 @@ def main(asked: list[str]) -> None:
         if not core.emulator:
             print(f"{core.name}: unchecked, no emulator")
             continue
-        for scheme in ("w8a16", "w8a8"):
+        for arithmetic, scheme in VARIANTS:
             try:
-                found = [measure(core, f, h, scheme) for f, h in SHAPES if fits(core, f, h)]
+                found = [measure(core, arithmetic, scheme, f, h) for f, h in SHAPES if fits(core, f, h)]
             except MissingDependencyError as error:
                 sys.exit(f"{core.name}: {error}")
             rows += found
-            print(line(core, scheme, found))
+            print(line(core, found))
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n")
     print(f"\n{len(rows)} kernels, every output and state equal to the reference: {RESULT}")
@@ -133,11 +171,12 @@ def fits(core: Core, features: int, units: int) -> bool:
     return core.kernels != "avr" or 4 * units * (features + units) < 24_000
 
 
-def line(core: Core, scheme: str, rows: list[Row]) -> str:
+def line(core: Core, rows: list[Row]) -> str:
     counts = "  ".join(f"{row.instructions:>8,}" for row in rows)
-    text = f"{core.name:<14}{core.kernels:<9}{scheme:<6}{counts}   code {rows[0].code_bytes}..{rows[-1].code_bytes} B"
+    kind = "tflm" if rows[0].arithmetic == "tflm" else rows[0].scheme
+    text = f"{core.name:<14}{core.kernels:<9}{kind:<6}{counts}   code {rows[0].code_bytes}..{rows[-1].code_bytes} B"
     text += f", stack {rows[-1].stack_bytes} B, {rows[0].emulator}"
-    if core.name in CMSIS_NN and scheme == "w8a16":
+    if core.name in CMSIS_NN and kind == "w8a16":
         peer = CMSIS_NN[core.name][: len(rows)]
         floor = [SUMS[core.name] * 4 * row.units * (row.inputs + row.units) for row in rows]
         ratios = "  ".join(f"{p / row.instructions:>7.1f}x" for p, row in zip(peer, rows, strict=True))

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.integer import NativeModel, Scheme
+from edge_lstm.integer import NativeModel, Scheme, TfliteModel
 from edge_lstm.model import DenseWeights, FloatModel, Interface, LstmWeights, Scaling, Task
-from edge_lstm_calibration import calibrate, quantise_native
+from edge_lstm_calibration import calibrate, quantise_native, quantise_tflite
 
 STEPS = 64
 
@@ -45,7 +45,19 @@ def random_native(
     features: int, units: Sequence[int], outputs: int, scheme: Scheme, seed: int = 0
 ) -> tuple[NativeModel, NDArray[Any]]:
     """An integer model and (STEPS, C) codes for it."""
-    model = random_float(features, units, outputs, seed)
-    series = [smooth(features, 256, seed + k) for k in range(4)]
+    model, series = _model_and_series(features, units, outputs, seed)
     native = quantise_native(model, calibrate(model, series), scheme)
     return native, native.encoding.encode(series[0][:STEPS])
+
+
+def random_tflite(features: int, units: Sequence[int], outputs: int, seed: int = 0) -> tuple[TfliteModel, NDArray[Any]]:
+    """The same float model in the integers of a fused TFLite file, and (STEPS, C) codes for it."""
+    model, series = _model_and_series(features, units, outputs, seed)
+    tflite = quantise_tflite(model, calibrate(model, series))
+    return tflite, tflite.encoding.encode(series[0][:STEPS])
+
+
+def _model_and_series(
+    features: int, units: Sequence[int], outputs: int, seed: int
+) -> tuple[FloatModel, list[NDArray[np.float32]]]:
+    return random_float(features, units, outputs, seed), [smooth(features, 256, seed + k) for k in range(4)]
