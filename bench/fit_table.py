@@ -71,7 +71,8 @@ MODELS = (
 """Features, units, outputs, and whether the outputs are names: small, because what is around a network is."""
 
 LARGE = re.compile(r"(\[\d{4,}\][^=]* = \{)[^}]*\}")
-"""Weights of a thousand and more stay zeros: what a kernel takes does not hang on them, and compilers read slowly."""
+"""Weights of a thousand and more are left zeros, for compilers read slowly; instructions do not hang on them. Cycles on
+AVR do."""
 
 SMALL_FLASH = {"avr5": 14_000}
 """Cores whose flash holds few shapes at a time, and the bytes for weights there."""
@@ -87,7 +88,8 @@ def shapes_of(core: Core) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]
         np.concatenate([some, rng.integers(1, widest, LAYERS - LAYERS // 2)]) for some in (small_units, small_features)
     )
     inputs = np.concatenate([rng.integers(1, 40, 32), rng.integers(1, widest, HEADS - 32)])
-    heads = [(int(u), int(o)) for u, o in zip(inputs, rng.integers(1, 20, HEADS), strict=True)]
+    outputs = np.resize(np.stack([rng.integers(1, 6, HEADS), rng.integers(1, 20, HEADS)], axis=1), HEADS)
+    heads = [(int(u), int(o)) for u, o in zip(inputs, outputs, strict=True)]
     return [(int(f), int(h)) for f, h in zip(features, units, strict=True)], heads
 
 
@@ -136,7 +138,8 @@ def measure_shapes(
         "WORDS": max(chosen.work_words(model) for model in models),
     }
     source = write_c(base, kernel_set_name=core.kernels)
-    texts = [LARGE.sub(r"\1 0 }", w.text) for w in (*written, *ends)]
+    light = core.name not in SMALL_FLASH
+    texts = [LARGE.sub(r"\1 0 }", w.text) if light else w.text for w in (*written, *ends)]
     more = "\n".join([*texts, *(t.replace("static const", "const") for t in tables)])
     source |= {
         "model.c": source["model.c"]

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @options.project
 @options.as_json
 def fit(board: str | None, project_path: Path, rate_hz: float | None, as_json: bool, **asked: Any) -> None:
-    """What a model would take on a board, from its shape alone, before it is trained.
+    """Flash, RAM and time on a board, before training.
 
-    With --board, --units, --features and --outputs no project is needed. The exit code is 2 if the board has no room
-    for it.
+    They follow from the shape of a model alone: sums whose terms were measured on every core. With --board, --units,
+    --features and --outputs no project is needed. The exit code is 2 if the board has no room for the model.
     """
     from edge_lstm.board import load_board
     from edge_lstm.cli.table import on_board_table

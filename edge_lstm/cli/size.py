@@ -16,8 +16,9 @@ from edge_lstm.cli import options
 @click.option("--toolchain", help="Compiler.  [default: the first in the core's file]")
 @options.as_json
 def size(bundle: Path | None, project_path: Path, board: str, toolchain: str | None, as_json: bool) -> None:
-    """Flash, RAM, stack and time of a bundle on a board, from a program linked for it and run on its emulated core.
+    """Flash, RAM, stack and time of a bundle on a board.
 
+    They come from a program linked at the board's addresses, and from the golden recordings on its emulated core.
     BUNDLE is the project's own when it is left out. The exit code is 2 if the board has no room for it, 3 if no
     emulator could count.
     """
