@@ -8,8 +8,10 @@ EdgeLstmError                 exit code 2 from the command line
 ├── QuantisationError         the integers cannot hold this model
 ├── ExportError               an artefact cannot be written as the format demands
 ├── BundleError               a bundle is incomplete, changed or of another schema
+├── SignatureError            a bundle is unsigned, not the signer's, changed or a step back; or a key is not one
 ├── InputError                a sample pushed into a stream is not usable
 ├── TargetError               a board at the other end of a wire is silent, or holds another model
+├── LinkError                 a live stream's source or destination cannot be opened, or is gone
 ├── TrainingError             training cannot start, continue or resume
 ├── MissingDependencyError    an extra or a tool is not installed (exit code 3)
 └── VerificationError         an artefact disagrees with the reference (exit code 1)
@@ -55,12 +57,20 @@ class BundleError(EdgeLstmError):
     """A bundle is incomplete, changed, or of another schema."""
 
 
+class SignatureError(EdgeLstmError):
+    """A bundle is not signed, signed by another, changed since, or older than one accepted before; or a key is none."""
+
+
 class InputError(EdgeLstmError):
     """A sample pushed into a stream is not usable."""
 
 
 class TargetError(EdgeLstmError):
     """A board at the other end of a wire cannot be reached, is silent, or holds another model."""
+
+
+class LinkError(EdgeLstmError):
+    """A live stream's source or destination cannot be opened, or is gone."""
 
 
 class TrainingError(EdgeLstmError):

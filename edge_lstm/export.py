@@ -20,6 +20,7 @@ from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import Model
 from edge_lstm.pipeline import Prepared, load_float_model
 from edge_lstm.project import ExportSpec
+from edge_lstm.streaming.facts import Facts
 from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
@@ -92,7 +93,8 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
             state = float_state_bytes([layer.units for layer in model.layers])
             contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
-        manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, contents.tables)
+        tables = contents.tables | {"stream": Facts.of_data(project.data).to_json()}
+        manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, tables)
         report = verify(Bundle.open(work))
         report.require_ok()
     named = {"int8" if name == "native" else name: metrics for name, metrics in accuracy.items()}

@@ -13,6 +13,9 @@ from edge_lstm.datasets.settings import Table, refuse_unknown, suggestion
 from edge_lstm.datasets.spec import DataSpec, SplitSpec, TaskSpec
 from edge_lstm.errors import ProjectError
 from edge_lstm.integer import CArithmetic, Scheme
+from edge_lstm.streaming.gaps import ResetRule
+from edge_lstm.streaming.live import Queueing, WhenFull
+from edge_lstm.streaming.policy import Malformed, Missing, Policy, Range
 from edge_lstm.training.spec import TrainingSpec
 
 PROJECT_FILE = "edge-lstm.toml"
@@ -99,13 +102,33 @@ class StreamSpec(Table):
     Args:
         backend: ``auto``, ``reference``, ``c``, ``tflite-runtime``, ``litert`` or ``tflm``.
         format: ``text`` or ``json``.
+        missing: a missing value, or one that is not finite: ``refuse`` it, ``hold`` the channel's last one (for at most
+            ``max_gap`` samples) or ``skip`` the sample; ``hold`` when the training data were held, else ``refuse``.
+        range: a value beyond the calibrated range: ``clamp`` it as the input codes do, and count it, or ``refuse`` it.
+        range_factor: how many times half the calibrated range a value may lie from its middle before it is refused.
+        malformed: a line that is no sample: ``refuse`` it, or ``skip`` and count it.
+        reset: when the stream begins anew: ``never``, ``gap > MS`` by the samples' times, or ``every N`` steps.
+        queue: samples that may wait where the oldest gives way.
+        when_full: ``block`` lets the source wait, ``drop-oldest`` drops and counts the oldest sample; left out, pipes,
+            files and connections wait, sensors (UDP, MQTT, serial, IIO) do not.
     """
 
     backend: str = "auto"
     format: Literal["text", "json"] = "text"
+    missing: Missing | None = None
+    range: Range = "clamp"
+    range_factor: float = 1.0
+    malformed: Malformed = "refuse"
+    reset: str = "never"
+    queue: int = 64
+    when_full: WhenFull | None = None
 
     def __post_init__(self) -> None:
         refuse_unknown("format", self.format, ("text", "json"))
+        policy = {key: getattr(self, key) for key in ("range", "range_factor", "malformed")}
+        Policy(self.missing or "refuse", **policy)
+        ResetRule.parse(self.reset)
+        Queueing(self.queue, self.when_full)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def read_seconds(columns: Columns, names: tuple[str, ...], spec: DataSpec) -> ND
         DataError: naming the line of a time that cannot be read.
     """
     cells = [" ".join(parts) for parts in zip(*(columns.text(name) for name in names), strict=True)]
-    parse = _parser(cells[0], spec)
+    parse = time_parser(cells[0], spec.time_format, spec.time_unit)
     seconds = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
@@ -93,15 +93,15 @@ def timed(seconds: NDArray[np.float64], rate_hz: float | None, where: str) -> Ti
     return Times(seconds, period)
 
 
-def _parser(first: str, spec: DataSpec) -> Callable[[str], float]:
-    if spec.time_format is not None:
-        time_format = spec.time_format
+def time_parser(first: str, time_format: str | None, time_unit: str) -> Callable[[str], float]:
+    """What reads times like the first one, in seconds; it raises ValueError for what is none."""
+    if time_format is not None:
         return lambda cell: _seconds(datetime.strptime(cell, time_format))
     try:
         float(first)
     except ValueError:
         return lambda cell: _seconds(datetime.fromisoformat(cell))
-    unit = SECONDS[spec.time_unit]
+    unit = SECONDS[time_unit]
     return lambda cell: float(cell) * unit
 
 

@@ -71,6 +71,15 @@ class LoadedModel:
         with np.errstate(over="ignore"):
             return self._model.encoding.encode(physical)
 
+    @property
+    def limits(self) -> tuple[Float64, Float64] | None:
+        """(C,) lowest and (C,) highest physical values that the input codes tell apart; None for a float model."""
+        if isinstance(self._model, FloatModel):
+            return None
+        encoding, codes = self._model.encoding, (self._model.encoding.low - 0.5, self._model.encoding.high + 0.5)
+        low, high = (encoding.offset + (code - encoding.zero) / encoding.gain.astype(np.float64) for code in codes)
+        return low, high
+
     def decode(self, output: Array) -> Float64:
         """(..., O) codes → (..., O) logits or scaled targets."""
         if isinstance(self._model, FloatModel):
