@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-EXTRAS := train,tflite,micro,onnx,audio,cc,npu,boards,dev
+EXTRAS := train,tflite,micro,onnx,audio,cc,npu,boards,sign,mqtt,dev
 
 .PHONY: demo test lint bench bench-kernels clean
 .DEFAULT_GOAL := test
@@ -18,7 +18,7 @@ demo: $(READY)
 	$(BIN)/python bench/demo.py
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

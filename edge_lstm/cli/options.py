@@ -23,6 +23,14 @@ project = click.option(
 )
 bundle = click.argument("bundle", type=PATH, required=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines.")
+require_signature = click.option(
+    "--require-signature",
+    "public_key",
+    type=PATH,
+    envvar="EDGE_LSTM_REQUIRE_SIGNATURE",
+    show_envvar=True,
+    help="Refuse a bundle that is not signed by this public key, was changed, or is older than one accepted before.",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print the result alone, no progress and no notes.")
 
 

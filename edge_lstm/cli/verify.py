@@ -20,9 +20,15 @@ ALL = "all"
 @options.project
 @click.option("--board", "boards", multiple=True, help="Run on this board's emulated core instead, or on 'all'.")
 @click.option("--toolchain", help="Compiler for --board.  [default: the first in the core's file]")
+@options.require_signature
 @options.as_json
 def verify(
-    bundle: Path | None, project_path: Path, boards: tuple[str, ...], toolchain: str | None, as_json: bool
+    bundle: Path | None,
+    project_path: Path,
+    boards: tuple[str, ...],
+    toolchain: str | None,
+    public_key: Path | None,
+    as_json: bool,
 ) -> None:
     """Prove every artefact against the reference, byte for byte.
 
@@ -31,8 +37,12 @@ def verify(
     """
     from edge_lstm.bundle import Bundle
     from edge_lstm.project import load_project
+    from edge_lstm.signing import require_signature
 
-    opened = Bundle.open(bundle or load_project(project_path).bundle_folder)
+    bundle = bundle or load_project(project_path).bundle_folder
+    if public_key is not None:
+        require_signature(bundle, public_key)
+    opened = Bundle.open(bundle)
     if boards:
         _verify_boards(opened, boards, toolchain, as_json)
     else:

@@ -7,7 +7,12 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
+/* Clang 18 to 21 want the width of the vectors said; other compilers do not know the word. */
+#if defined(__clang__) && __clang_major__ >= 18 && __clang_major__ <= 21
+#define EL_X86 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,evex512")))
+#else
 #define EL_X86 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+#endif
 #define EL_LANES 16
 
 typedef int32_t el_vector __attribute__((vector_size(64)));
