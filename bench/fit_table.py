@@ -51,6 +51,7 @@ UNROLLED = (
     *("inputs/1", "inputs2/2", "inputs/4", "inputs4/4", "inputs/8", "inputs2/8", "inputs4/8"),
     *("rows/1", "rows2/2", "rows/4", "rows4/4", "rows/8", "rows2/8", "rows4/8"),
     *("both/4", "both/4+", "both2/2", "both2/4", "both2/8", "both4/4", "both4/8", "both8/8"),
+    *("both/8", "both/8+", "both/16", "both/16+"),
 )
 """Of these a loop may be unrolled up to some number of groups."""
 
@@ -188,7 +189,7 @@ def candidates(shapes: tuple[tuple[int, int], ...], head: bool, code: bool) -> t
         for most in range(passes, MOST_UNROLLED)
     ]
     blocks = [f"rows/{step}*{column}" for step in STEPS for column in ("1", *columns)]
-    each = [] if code else [f"rows/1*{loop}" for loop in loops]
+    each = [] if code else [f"rows/{step}*{loop}" for step in (1, 8) for loop in loops if step == 1 or "/16" in loop]
     names = ["1", *columns, *blocks, *loops, *each]
     return names, np.array([[term(name, *shape) for name in names] for shape in shapes], float)
 

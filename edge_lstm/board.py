@@ -121,7 +121,7 @@ def load_board(name: str) -> Board:
         path = Path(name)
         if not path.is_file():
             raise ProjectError(f"{name}: there is no such board file; give a path to one, or a name of {_known()}")
-        return _board(path.stem, name, path.read_text(encoding="utf-8", errors="replace"))
+        return _board(path.stem, name, path.read_text(encoding="utf-8-sig", errors="replace"))
     if name not in board_names():
         raise ProjectError(f"board {name!r} is not known; choose one of {_known()}, or give the path of a .toml file")
     return _board(name, f"boards/{name}.toml", (_data() / f"{name}.toml").read_text(encoding="utf-8"))
@@ -188,7 +188,7 @@ def _known() -> str:
 def _parse(where: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ProjectError(f"{where}: is not TOML: {error}") from error
 
 

@@ -165,3 +165,10 @@ def test_counts_are_the_same_in_every_run(files, board, tmp_path) -> None:
     bundle = bundle_of(tmp_path, files, board)
     first, second = (verify_boards(bundle, [board]).to_json() for _ in range(2))
     assert first == second
+
+
+def test_a_toolchain_without_a_board_is_refused(files, board, tmp_path) -> None:
+    """It would compile nothing."""
+    code, text = printed("verify", str(bundle_of(tmp_path, files, board).path), "--toolchain", "zig")
+    assert code == 2
+    assert "--toolchain zig compiles for boards; name one with --board" in text

@@ -135,3 +135,13 @@ def test_a_board_that_nobody_knows_is_refused() -> None:
         load_board("nucleo")
     with pytest.raises(ProjectError, match=r"nowhere.toml: there is no such board file"):
         load_board("nowhere.toml")
+
+
+def test_a_file_from_another_editor_is_read_and_a_hostile_one_refused(tmp_path: Path) -> None:
+    """A byte order mark is no key; brackets nested without end are no TOML."""
+    file = tmp_path / "mine.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + (Path(__file__).parent.parent / "boards" / "bluepill.toml").read_bytes())
+    assert load_board(str(file)).core.name == "cortex-m3"
+    file.write_text("a = " + "[" * 100_000)
+    with pytest.raises(ProjectError, match="is not TOML"):
+        load_board(str(file))

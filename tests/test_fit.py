@@ -225,7 +225,7 @@ def test_size_takes_the_toolchain_that_is_asked_for(bundle: Bundle) -> None:
 
 
 def test_a_bundle_too_large_is_refused_with_the_bytes_and_what_fits(bundle: Bundle, tmp_path: Path) -> None:
-    tiny = board_file(tmp_path, OWN.replace("bytes = 32_768", "bytes = 12_000"))
+    tiny = board_file(tmp_path, OWN.replace("bytes = 32_768", "bytes = 12_800"))
     code, text = printed("size", str(bundle.path), "--board", tiny)
     assert code == 2
     last = text.strip().splitlines()[-1]

@@ -36,6 +36,7 @@ def verify(
     be checked because an emulator or a compiler is not installed.
     """
     from edge_lstm.bundle import Bundle
+    from edge_lstm.errors import ProjectError
     from edge_lstm.project import load_project
     from edge_lstm.signing import require_signature
 
@@ -43,6 +44,8 @@ def verify(
     if public_key is not None:
         require_signature(bundle, public_key)
     opened = Bundle.open(bundle)
+    if toolchain is not None and not boards:
+        raise ProjectError(f"--toolchain {toolchain} compiles for boards; name one with --board")
     if boards:
         _verify_boards(opened, boards, toolchain, as_json)
     else:

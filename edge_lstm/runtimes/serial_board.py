@@ -11,6 +11,7 @@ import struct
 import time
 import weakref
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -196,6 +197,7 @@ def _open(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
         raise MissingDependencyError(
             "pyserial is not installed, it talks to boards; pip install 'edge-lstm[boards]'"
         ) from error
+    _require_address(url)
     try:
         port = serial.serial_for_url(url, baudrate=BAUD, timeout=0.02, do_not_open=True)
         if "://" not in url:
@@ -205,3 +207,20 @@ def _open(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
         message = f"{url}: cannot be opened: {error}; check the name, the cable, and who else has it open"
         raise TargetError(message) from error
     return port, (OSError, TypeError)
+
+
+def _require_address(url: str) -> None:
+    """pyserial's own words for a wrong socket are of its source, not of what was asked.
+
+    Raises:
+        TargetError: if a socket has no host or no port.
+    """
+    if not url.startswith("socket://"):
+        return
+    try:
+        parts = urlsplit(url)
+        complete = bool(parts.hostname and parts.port)
+    except ValueError:
+        complete = False
+    if not complete:
+        raise TargetError(f"{url}: is no address; give socket://HOST:PORT with a port of 1 to 65535")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from edge_lstm_export.c_source import tflm_kernel_set, write_c, write_c_tflm
 from edge_lstm_export.difference import compare
 from edge_lstm_export.emulators import emulate, program
 from edge_lstm_export.emulators.base import Layout
+from edge_lstm_export.firmware.toolchain import TooLargeError
 from edge_lstm_export.golden import recordings_of, traces_of
 
 WRITERS: dict[str, Callable[..., dict[str, bytes]]] = {"native": write_c, "tflm": write_c_tflm}
@@ -89,6 +90,8 @@ class BoardReport:
 def verify_boards(bundle: Bundle, boards: Sequence[Board], toolchain: str | None = None) -> BoardReport:
     """Run the golden recordings of a bundle on the emulated core of each board; boards of one core share a run.
 
+    Among several boards, one that the model is too large for is named and not run.
+
     Args:
         toolchain: compiler to use; None takes the first that each core's file names.
 
@@ -104,7 +107,12 @@ def _checks(bundle: Bundle, boards: Sequence[Board], toolchain: str | None) -> I
     for board in boards:
         core = board.core
         if core.name not in by_core:
-            by_core[core.name] = check_core(bundle, core, toolchain)
+            try:
+                by_core[core.name] = check_core(bundle, core, toolchain)
+            except TooLargeError as error:
+                if len(boards) == 1:
+                    raise
+                by_core[core.name] = BoardCheck("", core.title, core.kernels, not_run=str(error))
         yield replace(by_core[core.name], board=board.name)
 
 
@@ -146,10 +154,23 @@ def check_core(bundle: Bundle, core: Core, toolchain: str | None = None) -> Boar
 
 def arithmetic_of(bundle: Bundle) -> str:
     """What the C of the bundle computes."""
-    computed = str(bundle.manifest["arithmetics"].get(f"{C_FOLDER}/model.c", [""])[0])
+    stated = bundle.manifest["arithmetics"].get(f"{C_FOLDER}/model.c")
+    computed = str(stated[0]) if isinstance(stated, list) and stated else ""
     if computed not in WRITERS:
         raise BundleError(f"{bundle.path}: holds no integers for a board; export it with --int8")
     return computed
+
+
+def c_facts(bundle: Bundle) -> Mapping[str, Any]:
+    """What the manifest says of the C: kernels, board and core; nothing in a float bundle.
+
+    Raises:
+        BundleError: if it is no table.
+    """
+    facts = bundle.manifest.get("c", {})
+    if not isinstance(facts, dict):
+        raise BundleError(f"{bundle.path}: 'c' of its manifest is no table; export the bundle again")
+    return facts
 
 
 def sources(bundle: Bundle, core: Core) -> dict[str, bytes]:
@@ -158,7 +179,7 @@ def sources(bundle: Bundle, core: Core) -> dict[str, bytes]:
     Raises:
         ExportError: if the kernels cannot hold the model.
     """
-    if bundle.manifest.get("c", {}).get("kernels") != core.kernels:
+    if c_facts(bundle).get("kernels") != core.kernels:
         arithmetic = arithmetic_of(bundle)
         return WRITERS[arithmetic](bundle.model(arithmetic), kernel_set_name=core.kernels)
     return bundle.c_sources()

@@ -43,7 +43,7 @@ from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm.runtimes.worker import Job, Trace, run_jobs
-from edge_lstm_export.board_verify import check_core
+from edge_lstm_export.board_verify import c_facts, check_core
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.difference import Comparison, Difference, compare
 from edge_lstm_export.gates import likely_gate
@@ -155,7 +155,7 @@ def verify(bundle: Bundle) -> VerifyReport:
     goldens = {a: bundle.golden(a) for a in REFERENCES if bundle.has(GOLDEN.format(arithmetic=a))}
     if not goldens:
         raise BundleError(f"{bundle.path}: has no golden vectors to verify against; export it again")
-    core = bundle.manifest.get("c", {}).get("core")
+    core = c_facts(bundle).get("core")
     targets = [t for t in TARGETS if t.arithmetic in goldens and _computes(bundle, t) and _exists_here(t.runtime)]
     targets = [t for t in targets if t.file != SOURCES or core is None]
     runtimes = sorted({target.runtime for target in targets})

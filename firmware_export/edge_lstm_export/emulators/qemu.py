@@ -10,6 +10,7 @@ from importlib.resources import files
 import numpy as np
 
 from edge_lstm.compiler import compile_shared
+from edge_lstm.errors import MissingDependencyError
 from edge_lstm.runtimes.worker import Trace
 from edge_lstm_export.emulators.base import Array, Layout, traced
 from edge_lstm_export.firmware.image import Image
@@ -43,9 +44,16 @@ def _trace(steps: Array, layout: Layout) -> Trace:
 
 
 def version(qemu: str) -> str:
-    """Of an installed QEMU."""
-    said = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    return said.split("version ")[1].split()[0]
+    """Of an installed QEMU.
+
+    Raises:
+        MissingDependencyError: if it does not run.
+    """
+    try:
+        said = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+        return said.split("version ")[1].split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise MissingDependencyError(f"{qemu} is installed but does not tell its version; install it again") from error
 
 
 @cache

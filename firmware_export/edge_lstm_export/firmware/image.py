@@ -8,6 +8,8 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
+from edge_lstm.errors import MissingDependencyError
+
 
 @dataclass(frozen=True)
 class Image:
@@ -15,6 +17,8 @@ class Image:
 
     Args:
         elf: its bytes.
+
+    Every property raises ``MissingDependencyError`` where pyelftools is not installed.
     """
 
     elf: bytes
@@ -32,17 +36,13 @@ class Image:
     @cached_property
     def sections(self) -> dict[str, tuple[int, int]]:
         """Name → (address, bytes) of what takes memory when the program runs."""
-        from elftools.elf.elffile import ELFFile
-
-        allocated = [s for s in ELFFile(io.BytesIO(self.elf)).iter_sections() if s["sh_flags"] & 2]
+        allocated = [s for s in self._file.iter_sections() if s["sh_flags"] & 2]
         return {s.name: (s["sh_addr"], s["sh_size"]) for s in allocated}
 
     @cached_property
     def placed(self) -> list[tuple[int, str]]:
         """(address, name) of functions, variables and whatever else has a global name, by address."""
-        from elftools.elf.elffile import ELFFile
-
-        thumb = ELFFile(io.BytesIO(self.elf))["e_machine"] == "EM_ARM"
+        thumb = self._file["e_machine"] == "EM_ARM"
         found = []
         for s in self._table:
             kind = s["st_info"]["type"]
@@ -52,17 +52,22 @@ class Image:
 
     @cached_property
     def _table(self) -> list[Any]:
-        from elftools.elf.elffile import ELFFile
+        return list(self._file.get_section_by_name(".symtab").iter_symbols())
 
-        return list(ELFFile(io.BytesIO(self.elf)).get_section_by_name(".symtab").iter_symbols())
+    @cached_property
+    def _file(self) -> Any:
+        try:
+            from elftools.elf.elffile import ELFFile
+        except ImportError as error:
+            raise MissingDependencyError(
+                "pyelftools is not installed, it reads programs for boards; pip install 'edge-lstm[boards]'"
+            ) from error
+        return ELFFile(io.BytesIO(self.elf))
 
     @cached_property
     def segments(self) -> list[tuple[int, bytes]]:
         """(address, contents) of what a loader puts into memory."""
-        from elftools.elf.elffile import ELFFile
-
-        found = ELFFile(io.BytesIO(self.elf)).iter_segments("PT_LOAD")
-        return [(s["p_vaddr"], s.data()) for s in found if s["p_filesz"]]
+        return [(s["p_vaddr"], s.data()) for s in self._file.iter_segments("PT_LOAD") if s["p_filesz"]]
 
 
 def firmware_files(*names: str) -> dict[str, bytes]:

@@ -7,12 +7,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from string import Template
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.board import Board, Memory
+from edge_lstm.errors import ProjectError
 from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
 from edge_lstm.reference import network, trace
 from edge_lstm.runtimes.serial_board import model_id
@@ -56,12 +58,15 @@ def project_files(firmware: Firmware, sources: Iterable[str]) -> dict[str, bytes
 
     Args:
         sources: names of the model's own files, which CMake is told.
+
+    Raises:
+        ProjectError: if there is no driver for the serial port that the board names.
     """
     names = {"title": _title(firmware), "library": _library_name(firmware.name)}
-    ported = _port_of(firmware.board)
+    machine = _machine_of(firmware.board)
     units = sorted(n for n in (*sources, *LIBRARY_FILES) if n.endswith(".c"))
     listed = "".join(f"    {unit}\n" for unit in units)
-    port = "" if ported is None else f"${{CMAKE_CURRENT_SOURCE_DIR}}/firmware/port_{ported.board.port}.c"
+    port = f"${{CMAKE_CURRENT_SOURCE_DIR}}/firmware/{machine.driver}" if machine and machine.driver else ""
     own = {
         **{name: _file(name) for name in LIBRARY_FILES},
         **{f"firmware/{name}": _file(name) for name in PROGRAM_FILES},
@@ -69,9 +74,9 @@ def project_files(firmware: Firmware, sources: Iterable[str]) -> dict[str, bytes
         "library.properties": _filled("library.properties", names),
         "examples/edge_lstm_stream/edge_lstm_stream.ino": _file("edge_lstm_stream.ino"),
         "CMakeLists.txt": _filled("CMakeLists.txt", {**names, "sources": listed, "port": port}),
-        "firmware/README.md": _filled("README.md", {**names, "build": _build(ported)}),
+        "firmware/README.md": _filled("README.md", {**names, "build": _build(machine)}),
     }
-    return own if ported is None else {**own, **_board_files(ported, names)}
+    return own if machine is None else {**own, **_board_files(machine, names)}
 
 
 def self_test_vectors(firmware: Firmware) -> bytes:
@@ -99,56 +104,84 @@ def self_test_vectors(firmware: Firmware) -> bytes:
     return "\n".join(text).encode()
 
 
-def _model_id(identity: bytes) -> str:
-    figures = ", ".join(map(str, identity))
-    return f"const uint8_t el_model_id[EL_MODEL_ID_BYTES] = {{{figures}}};\n"
-
-
 @dataclass(frozen=True)
-class Port:
-    """A board that a program can be built for: its serial port has a driver here, and gcc knows its core."""
+class Machine:
+    """A board that a program can be built for: gcc knows its core, and its memories are known.
+
+    Args:
+        driver: file of its serial port; empty where its user writes one.
+    """
 
     board: Board
     flash: Memory
     ram: Memory
+    driver: str
 
 
-def _port_of(board: Board | None) -> Port | None:
-    if board is None or not board.port or COMPILER not in board.core.toolchains or not (board.flash and board.ram):
+def _machine_of(board: Board | None) -> Machine | None:
+    if board is None or COMPILER not in board.core.toolchains or not (board.flash and board.ram):
         return None
-    return Port(board, board.flash, board.ram)
+    driver = f"port_{board.port}.c" if board.port else ""
+    known = sorted(p.name for p in (files("edge_lstm_export") / "firmware" / "project").iterdir())
+    ports = [name.removeprefix("port_").removesuffix(".c") for name in known if name.startswith("port_")]
+    if board.port and board.port not in ports:
+        raise ProjectError(
+            f"board {board.name}: port {board.port!r} has no driver; choose from {', '.join(ports)}, or leave it out "
+            "and write one as c/firmware/README.md says"
+        )
+    return Machine(board, board.flash, board.ram, driver)
 
 
-def _board_files(port: Port, names: Mapping[str, str]) -> dict[str, bytes]:
-    board, driver = port.board, f"port_{port.board.port}.c"
-    flags = " ".join(board.core.toolchains[COMPILER])
-    memory = {"title": board.title, **_region("flash", port.flash), **_region("ram", port.ram)}
+def _board_files(machine: Machine, names: Mapping[str, str]) -> dict[str, bytes]:
+    flags = " ".join(machine.board.core.toolchains[COMPILER])
+    memory = {"title": _line(machine.board.title), **_region("flash", machine.flash), **_region("ram", machine.ram)}
     return {
         **{f"firmware/{name}": content for name, content in firmware_files(*START_FILES).items()},
-        f"firmware/{driver}": _file(driver),
+        **({f"firmware/{machine.driver}": _file(machine.driver)} if machine.driver else {}),
         "firmware/toolchain.cmake": _filled("toolchain.cmake", {**names, "flags": flags}),
         "firmware/memory.ld": _filled("memory.ld", memory),
     }
 
 
 def _region(name: str, memory: Memory) -> dict[str, str]:
-    return {f"{name}_origin": hex(memory.origin), f"{name}_bytes": str(memory.bytes), f"{name}_source": memory.source}
+    return {
+        f"{name}_origin": hex(memory.origin),
+        f"{name}_bytes": str(memory.bytes),
+        f"{name}_source": _line(memory.source),
+    }
 
 
-def _build(port: Port | None) -> str:
-    if port is None:
+def _build(machine: Machine | None) -> str:
+    if machine is None:
         return "There is no ready-made program for a board in this bundle: see below, or export it with `--board`."
     return Template(
         "## $title\n\n"
-        "    cmake -B build -DCMAKE_TOOLCHAIN_FILE=firmware/toolchain.cmake && cmake --build build\n\n"
+        "$driver"
+        "    cmake -B build -DCMAKE_TOOLCHAIN_FILE=firmware/toolchain.cmake$option && cmake --build build\n\n"
         "in the folder `c` makes `build/firmware.elf` and `build/firmware.bin`, to be flashed at $origin with your\n"
         "programmer. It needs CMake and arm-none-eabi-gcc (`apt install cmake gcc-arm-none-eabi`)."
-    ).substitute(title=port.board.title, origin=hex(port.flash.origin))
+    ).substitute(
+        title=_line(machine.board.title),
+        origin=hex(machine.flash.origin),
+        driver="" if machine.driver else _NO_DRIVER,
+        option="" if machine.driver else " -DEL_PORT=your_port.c",
+    )
+
+
+_NO_DRIVER = (
+    "Its serial port has no driver here: write the three functions of `firmware/port.h` in `your_port.c`, and check\n"
+    "that `firmware/memory.ld` begins where your board starts a program, behind its boot loader if it has one. Then\n\n"
+)
 
 
 def _title(firmware: Firmware) -> str:
-    board = "" if firmware.board is None else f" on {firmware.board.title}"
+    board = "" if firmware.board is None else f" on {_line(firmware.board.title)}"
     return f"{_library_name(firmware.name)}{board}, written by edge-lstm"
+
+
+def _line(text: str) -> str:
+    """A text of a user's board file as it may stand in one line, and in a comment of C."""
+    return " ".join(text.split()).replace("*/", "* /")
 
 
 def _library_name(name: str) -> str:

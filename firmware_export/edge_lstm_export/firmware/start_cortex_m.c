@@ -34,7 +34,8 @@ __attribute__((naked)) void board_start(void)
         "bx r0\n");
 }
 
-void board_start_in_c(void)
+/* Called by assembly alone: link-time optimisation would not see it used. */
+__attribute__((used)) void board_start_in_c(void)
 {
     const uint32_t *from = board_data_from;
     for (uint32_t *to = board_data; to != board_data_end; to++)

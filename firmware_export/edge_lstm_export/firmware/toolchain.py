@@ -20,6 +20,10 @@ SECONDS = 300.0
 FLAGS = ("-std=c99", "-ffreestanding", "-fno-builtin", "-ffunction-sections", "-fdata-sections", "-ffp-contract=off")
 
 
+class TooLargeError(ExportError):
+    """The model is larger than the core can address or the memory it is linked for."""
+
+
 @dataclass(frozen=True)
 class Toolchain:
     """A compiler.
@@ -105,6 +109,7 @@ def build(
     Raises:
         ProjectError: if the core cannot be compiled for, or not by that toolchain.
         MissingDependencyError: if the toolchain is not installed.
+        TooLargeError: if the program does not fit.
         ExportError: if it refuses the sources.
     """
     name = toolchain or next(iter(core.toolchains), None)
@@ -123,11 +128,22 @@ def build(
         flags = [*FLAGS, core.optimise, *core.toolchains[name], *chosen.flags]
         link = [*chosen.link, *script, "-Wl,--gc-sections", *extra, "-o", "image.elf"]
         arguments = [*flags, *link, *units, *chosen.libraries]
-        done = subprocess.run(  # noqa: S603 - a compiler of the table above
-            [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - a compiler of the table above
+                [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ExportError(f"{name} for {core.title}: did not end within {SECONDS:.0f} s; run it by hand") from error
+        except OSError as error:
+            why = error.strerror or error
+            raise MissingDependencyError(
+                f"{name} cannot be run ({why}), it compiles for {core.title}; {chosen.install}"
+            ) from error
         if done.returncode:
-            raise ExportError(f"{name} for {core.title}: {_complaint(done.stderr)}")
+            complaint = _complaint(done.stderr)
+            if any(words in complaint for words in ("too large", "overflowed", "will not fit")):
+                raise TooLargeError(f"the model is too large for {core.title}; take fewer units ({name}: {complaint})")
+            raise ExportError(f"{name} for {core.title}: {complaint}")
         return (Path(folder) / "image.elf").read_bytes()
 
 

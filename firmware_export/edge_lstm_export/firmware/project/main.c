@@ -19,7 +19,7 @@ void board_main(void)
 }
 
 /* Nothing to tell and nobody to tell it to: the host finds the board silent. A watchdog belongs here. */
-void board_fault(const uint32_t *frame)
+__attribute__((used)) void board_fault(const uint32_t *frame)
 {
     (void)frame;
     for (;;) {
