@@ -54,6 +54,10 @@ def main() -> None:
         ["export", "--int8", *project, "-m", str(MODEL), "-o", str(BUNDLE)],
     )
     step("Prove it once more, every artefact against the reference", ["verify", str(BUNDLE)])
+    step(
+        "Run it on the emulated cores of two boards",
+        ["verify", str(BUNDLE), "--board", "raspberry-pi-pico", "--board", "nucleo-f446re"],
+    )
     label = write_utterance()
     stream = ["stream", str(BUNDLE), "--backend"]
     by_c = step(

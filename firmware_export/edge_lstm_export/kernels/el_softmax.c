@@ -14,7 +14,9 @@ static uint16_t el_power(uint32_t t)
     const uint16_t at = (uint16_t)((t >> 7) & 31U), within = (uint16_t)(t & 127U);
     const uint16_t start = EL_LOAD_U16(el_powers + at), end = EL_LOAD_U16(el_powers + at + 1);
     const uint32_t drop = ((uint32_t)(uint16_t)(start - end) * within) >> 7;
-    return whole > 15 ? 0 : (uint16_t)((start - drop) >> whole);
+    if (whole > 15)
+        return 0;
+    return (uint16_t)((start - drop) >> whole);
 }
 
 void el_softmax_of(const int16_t *codes, uint16_t count, int8_t logit_bits, uint16_t *probabilities)

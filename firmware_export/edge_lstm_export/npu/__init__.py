@@ -74,7 +74,7 @@ def for_accelerators(
 
 
 def recommended(placements: Sequence[Placement]) -> Placement | None:
-    """The file to flash: wholly on the NPU, the fused one first, for its cell state of 16 bits; None if none is whole."""
+    """The file to flash: wholly on the NPU, and the fused one if it can be, for its cell state of 16 bits; or None."""
     whole = [each for each in placements if each.complete]
     return min(whole, key=lambda each: each.source != TFLITE_FUSED, default=None)
 
