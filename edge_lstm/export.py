@@ -77,6 +77,7 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
 
     Raises:
         VerificationError: if an artefact disagrees with the reference.
+        MissingDependencyError: if the kernels of a board could not be run for want of an emulator or a compiler.
         EdgeLstmError: of any other stage. What was at ``directory`` is then still there.
     """
     project, judged = prepared.project, prepared.judged()
@@ -97,6 +98,7 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
         manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, tables)
         report = verify(Bundle.open(work))
         report.require_ok()
+        report.require_proven()
     named = {"int8" if name == "native" else name: metrics for name, metrics in accuracy.items()}
     not_run = tuple(f"{check.target} was not checked: {check.not_run}" for check in report.not_run)
     cost = contents.tables.get("quantisation", {})

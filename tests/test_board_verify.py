@@ -172,3 +172,17 @@ def test_a_toolchain_without_a_board_is_refused(files, board, tmp_path) -> None:
     code, text = printed("verify", str(bundle_of(tmp_path, files, board).path), "--toolchain", "zig")
     assert code == 2
     assert "--toolchain zig compiles for boards; name one with --board" in text
+
+
+def test_what_a_board_would_run_is_proved_or_the_export_ends(
+    files, board, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verify lists what it could not run; export, which calls ``require_proven``, gives no bundle then."""
+    bundle = bundle_of(tmp_path, files, board)
+    verify(bundle).require_proven()
+    monkeypatch.setitem(sys.modules, "unicorn", None)
+    report = verify(bundle)
+    report.require_ok()
+    with pytest.raises(MissingDependencyError, match=r"Cortex-M4.* was not checked: unicorn is not installed"):
+        report.require_proven()
+    assert "unproven" not in json.dumps(report.to_json())

@@ -43,7 +43,7 @@ from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm.runtimes.worker import Job, Trace, run_jobs
-from edge_lstm_export.board_verify import c_facts, check_core
+from edge_lstm_export.board_verify import arithmetic_of, c_facts, check_core
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.difference import Comparison, Difference, compare
 from edge_lstm_export.gates import likely_gate
@@ -103,6 +103,7 @@ class Check:
         mismatches: codes that differ (integers), or values beyond the tolerance (floats).
         tolerance: None for integers, which must be equal.
         not_run: why nothing was compared, where that is so.
+        unproven: it is C for a board's core that could run here, were something installed.
     """
 
     target: str
@@ -113,6 +114,7 @@ class Check:
     first_mismatch: str | None = None
     tolerance: float | None = None
     not_run: str | None = None
+    unproven: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,15 @@ class VerifyReport:
                 else "nothing could be verified: no runtime is installed; pip install 'edge-lstm[tflite]'"
             )
 
+    def require_proven(self) -> None:
+        """Raise MissingDependencyError if C for a board was not run though it could have been."""
+        for check in self.checks:
+            if check.unproven:
+                raise MissingDependencyError(f"{check.target} was not checked: {check.not_run}")
+
     def to_json(self) -> dict[str, Any]:
-        checks = [{k: v for k, v in vars(c).items() if v is not None or k == "first_mismatch"} for c in self.checks]
+        shown = [{k: v for k, v in vars(check).items() if k != "unproven"} for check in self.checks]
+        checks = [{k: v for k, v in check.items() if v is not None or k == "first_mismatch"} for check in shown]
         return {"ok": self.ok, "checks": checks}
 
 
@@ -260,7 +269,16 @@ def _on_board(bundle: Bundle, core: str) -> Check:
     """C whose kernels are for the core of a board, in that core's emulator."""
     done = check_core(bundle, load_core(core))
     target = f"c, {done.emulator or done.core}"
-    return Check(target, "native", done.steps, done.bytes, done.mismatches, done.first_mismatch, not_run=done.not_run)
+    return Check(
+        target,
+        arithmetic_of(bundle),
+        done.steps,
+        done.bytes,
+        done.mismatches,
+        done.first_mismatch,
+        not_run=done.not_run,
+        unproven=done.missing,
+    )
 
 
 def _encoding(bundle: Bundle, golden: Golden) -> Check:
