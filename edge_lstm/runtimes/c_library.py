@@ -16,7 +16,7 @@ from edge_lstm.integer import Arithmetic
 from edge_lstm.model import GATES
 from edge_lstm.runtimes.base import Array, State, fitting
 
-VERSION = 3
+VERSION = 4
 """Of the interface in ``kernels/el_host.c``."""
 
 _SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps")
@@ -39,12 +39,20 @@ class CLibrary:
     name = "c"
 
     def __init__(self, path: str | Path) -> None:
-        library = _load(Path(path))
+        self._begin(Path(path), _load(Path(path)))
+
+    def another(self) -> CLibrary:
+        """One more stream of the same model, in its zero state; the library is loaded once."""
+        made = CLibrary.__new__(CLibrary)
+        made._begin(self._path, self._library)
+        return made
+
+    def _begin(self, path: Path, library: _Library) -> None:
         floating = bool(library.shape["floating"])
         self.arithmetic: Arithmetic = "float" if floating else "native"
         self.channels, self.outputs = library.shape["channels"], library.shape["outputs"]
         self.has_taps = bool(library.shape["taps"])
-        self._path, self._units = path, library.units
+        self._path, self._library, self._units = path, library, library.units
         self._code = np.dtype(np.float32 if floating else np.int16)
         self._cell = np.dtype(np.float32 if floating else np.int32)
         self._memory = np.zeros(library.shape["state_bytes"], np.uint8)
@@ -52,7 +60,7 @@ class CLibrary:
         # Bound once: most of a step's time is spent on the way to it.
         self._step, self._shape = library.step, (self.channels,)
         self._y = np.zeros(self.outputs, self._code)
-        self._stream = struct.pack("PP", self._state_at, _address(self._y))
+        self._stream = ctypes.byref(_HostStream(self._state_at, _address(self._y)))
         self._h, self._c, self._taps = self._views()
 
     def reset(self) -> None:
@@ -80,6 +88,10 @@ class CLibrary:
         y = np.empty((len(x), self.outputs), self._code)
         self._calls.el_host_run(self._state_at, _address(x), len(x), _address(y))
         return y
+
+    def pushing(self, window: int | None, every_step: bool) -> Pushing:
+        """A live stream's way through this library; see ``Pushing``."""
+        return Pushing(self._library.push, self._state_at, self.channels, self.outputs, window, every_step)
 
     def encode(self, physical: Any) -> Array:
         """(T, C) float32 physical samples → (T, C) codes, by the device's own encoder."""
@@ -155,13 +167,55 @@ class CLibrary:
         return np.ascontiguousarray(flat.reshape(array.shape))
 
 
+class _HostStream(ctypes.Structure):
+    """``el_host_stream`` of ``kernels/el_host.c``."""
+
+    _fields_ = (
+        ("state", ctypes.c_void_p),
+        ("y", ctypes.c_void_p),
+        ("window", ctypes.c_uint32),
+        ("at", ctypes.c_uint32),
+        ("talkative", ctypes.c_uint32),
+    )
+
+
+class Pushing:
+    """Samples of one integer stream, encoded, stepped and windowed in C: what ``Stream.push`` does, in one call.
+
+    Its attributes are bound once and used by whoever pushes: a sample takes about as long as calling a method does.
+
+    Args:
+        push: ``el_host_push``.
+        state: address of the library's state.
+    """
+
+    def __init__(
+        self, push: Any, state: int, channels: int, outputs: int, window: int | None, every_step: bool
+    ) -> None:
+        self.codes = bytearray(2 * outputs)
+        """(O,) int16 codes of the last prediction; copy them before the next sample."""
+        y = ctypes.addressof((ctypes.c_char * len(self.codes)).from_buffer(self.codes))
+        self._window = window or 1
+        self._stream = _HostStream(state, y, window or 0, 0, every_step)
+        self.stream = ctypes.byref(self._stream)
+        self.call = push
+        """(stream, C doubles as bytes) → 1 if a prediction is due, 0 if none, -1 for a value that is not finite."""
+        self.pack = struct.Struct(f"{channels}d").pack
+        self.shape = (channels,)
+
+    def move_to(self, step: int) -> None:
+        """Say which step comes next, after steps were taken on another way or a state was set."""
+        self._stream.at = step % self._window
+
+
 class _Library:
     """A loaded library, its shape read."""
 
     def __init__(self, calls: ctypes.CDLL) -> None:
         self.calls = calls
         # A step lasts microseconds, threads take turns every 5 ms: releasing the interpreter would only cost.
-        self.step = ctypes.PyDLL(None, handle=calls._handle).el_host_step
+        holding = ctypes.PyDLL(None, handle=calls._handle)
+        self.step, self.push = holding.el_host_step, holding.el_host_push
         self.step.restype = None
         values = (ctypes.c_int32 * len(_SHAPE)).in_dll(calls, "el_host_shape")
         self.shape = dict(zip(_SHAPE, values, strict=True))

@@ -5,13 +5,44 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from edge_lstm.model import Interface, TaskKind
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Speaker(Protocol):
+    """What turns the codes of an output into words and units."""
+
+    interface: Interface
+
+    def decode_bytes(self, codes: bytearray) -> list[float]:
+        """(O,) int16 codes in memory → (O,) logits or scaled targets."""
+        ...
+
+
+class _Untold:
+    """Where a prediction's fields are taken from when one is first asked for: many streams look at few of them."""
+
+    __slots__ = ("_codes", "_speaker")
+    step: int
+    _codes: bytearray
+    _speaker: Speaker
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not set.
+        if name not in Prediction.__dataclass_fields__:
+            raise AttributeError(f"a prediction has no {name!r}")
+        made = prediction(self._speaker.interface, self._speaker.decode_bytes(self._codes), self.step)
+        for each in Prediction.__dataclass_fields__:
+            setattr(self, each, getattr(made, each))
+        return object.__getattribute__(self, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Prediction, tuple(getattr(self, name) for name in Prediction.__dataclass_fields__)
+
+
+@dataclass(slots=True)
+class Prediction(_Untold):
     """One prediction. Fields that a task does not have are None or empty.
 
     Args:
@@ -89,6 +120,17 @@ _SAY: dict[TaskKind, Callable[[Interface, Sequence[float]], dict[str, Any]]] = {
     "forecast": _values,
     "anomaly": _values,
 }
+
+
+def untold(speaker: Speaker, codes: bytearray, step: int) -> Prediction:
+    """The prediction in the codes (O,) of an output at a step; they are decoded when somebody asks."""
+    made = _new(Prediction)
+    made.step = step
+    made._codes, made._speaker = codes, speaker  # type: ignore[misc]  # slots of its base, which mypy does not see
+    return made
+
+
+_new = object.__new__
 
 
 def prediction(interface: Interface, output: Sequence[float], step: int, **more: Any) -> Prediction:

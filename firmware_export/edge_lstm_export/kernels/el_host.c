@@ -16,18 +16,22 @@ extern "C" {
 #endif
 
 /* Of the interface below; the program refuses a library of another one. */
-#define EL_HOST_VERSION 3
+#define EL_HOST_VERSION 4
 
-/* Where a stream steps. */
+/* Where a stream steps, and when it speaks. */
 typedef struct {
     el_state *state;
     el_code *y;
+    uint32_t window; /* steps from zero state to zero state; 0: never zeroed, a prediction at every step */
+    uint32_t at;     /* of the next sample in its window */
+    uint32_t talkative; /* predict inside a window, too */
 } el_host_stream;
 
 extern EL_SHOWN const int32_t el_host_shape[8];
 EL_SHOWN int32_t el_host_units(int32_t layer);
 EL_SHOWN void el_host_reset(el_state *state);
 EL_SHOWN void el_host_step(const el_host_stream *stream, const el_code *x);
+EL_SHOWN int32_t el_host_push(el_host_stream *stream, const double *physical);
 EL_SHOWN void el_host_run(el_state *state, const el_code *x, uint32_t steps, el_code *y);
 EL_SHOWN void el_host_encode(const float *physical, el_code *x, uint32_t steps);
 EL_SHOWN void el_host_decode(const el_code *y, float *values, uint32_t steps);
@@ -66,6 +70,27 @@ void el_host_reset(el_state *state)
 void el_host_step(const el_host_stream *stream, const el_code *x)
 {
     el_step(stream->state, x, stream->y);
+}
+
+/* A sample in physical units: 1 if a prediction is due, which is then in y, 0 if none is, and -1 for a sample with a value
+ * that is not finite, after which the stream is as it was. */
+int32_t el_host_push(el_host_stream *stream, const double *physical)
+{
+    float sample[EL_CHANNELS];
+    el_code x[EL_CHANNELS];
+    const int32_t due = stream->window == 0 || stream->talkative || stream->at + 1 == stream->window;
+    for (uint32_t k = 0; k < EL_CHANNELS; k++) {
+        if (!(physical[k] - physical[k] == 0.0)) /* not so for infinities and NaN */
+            return -1;
+        sample[k] = (float)physical[k]; /* beyond a float's range: infinite, and clamped with the others */
+    }
+    if (stream->window != 0 && stream->at == 0)
+        el_reset(stream->state);
+    el_encode(sample, x);
+    el_step(stream->state, x, due ? stream->y : NULL);
+    if (stream->window != 0)
+        stream->at = stream->at + 1 == stream->window ? 0 : stream->at + 1;
+    return due;
 }
 
 void el_host_run(el_state *state, const el_code *x, uint32_t steps, el_code *y)
