@@ -16,6 +16,7 @@ PACKAGES = {
 
 RULES = {
     "edge_lstm.errors": (),
+    "edge_lstm.architecture": (),
     "edge_lstm.model": ("errors",),
     "edge_lstm.integer": ("errors", "model"),
     "edge_lstm.integer_step": ("errors", "model", "integer"),
