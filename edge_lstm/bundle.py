@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edge_lstm.architecture import this_architecture
 from edge_lstm.errors import BundleError, EdgeLstmError
 from edge_lstm.model import FloatModel, Interface
 from edge_lstm.modelfile import Model, decode_model, interface_from_json, interface_to_json
@@ -26,6 +27,11 @@ NPU_FOLDER = "npu"
 EDGE_TPU_FOLDER = "edgetpu"
 GOLDEN = "golden/{arithmetic}.safetensors"
 LIBRARY = "linux/{machine}/libedge_lstm_model.so"
+PROGRAM = "linux/{machine}/edge-lstm-stream"
+SHIM = "linux/edge_lstm_shim.py"
+
+DEPLOYMENT = "deployment.json"
+"""Beside the manifest on a board that was given only what it needs: ``{"schema": 1, "files": […], …}``."""
 
 STEP_MODEL = "integer/step.safetensors"
 """The integers of the explicit-state file, which has a rounding of its own and is no stream's choice."""
@@ -54,24 +60,28 @@ class Bundle:
         path: its directory.
         manifest: the JSON of ``manifest.json``.
         interface: of every model in it.
+        absent: files of the manifest that were not copied to this board.
     """
 
     path: Path
     manifest: dict[str, Any]
     interface: Interface
+    absent: frozenset[str] = frozenset()
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
-        """Check every file of the bundle at ``path`` against its manifest.
+        """Check every file of the bundle at ``path`` against its manifest, or every one that was deployed there.
 
         Raises:
             BundleError: if it is not a bundle of this schema, or a file is missing or changed.
         """
         path = Path(path)
         manifest = _read_manifest(path)
+        absent = _absent(path, manifest["files"])
         for name, stated in sorted(manifest["files"].items()):
-            _check_file(path, name, stated)
-        return cls(path, manifest, _read_interface(path / MANIFEST, manifest["interface"]))
+            if name not in absent:
+                _check_file(path, name, stated)
+        return cls(path, manifest, _read_interface(path / MANIFEST, manifest["interface"]), absent)
 
     @property
     def name(self) -> str:
@@ -85,10 +95,10 @@ class Bundle:
     @property
     def arithmetics(self) -> tuple[str, ...]:
         """What the bundle can be run in, the preferred one first."""
-        return tuple(name for name, file in MODEL_FILES.items() if file in self.manifest["files"])
+        return tuple(name for name, file in MODEL_FILES.items() if self.has(file))
 
     def has(self, name: str) -> bool:
-        return name in self.manifest["files"]
+        return name in self.manifest["files"] and name not in self.absent
 
     def file(self, name: str) -> Path:
         """The path of one of its files.
@@ -96,6 +106,10 @@ class Bundle:
         Raises:
             BundleError: if the bundle has no such file.
         """
+        if name in self.absent:
+            raise BundleError(
+                f"{self.path}: {name} was not deployed here; deploy the bundle again, --with what needs it"
+            )
         if not self.has(name):
             raise BundleError(f"{self.path}: has no {name}; export it again")
         return self.path / name
@@ -156,7 +170,14 @@ class Bundle:
         Raises:
             BundleError: if there is none.
         """
-        return self.file(LIBRARY.format(machine=platform.machine()))
+        names = [LIBRARY.format(machine=machine) for machine in _machines()]
+        return self.file(next(filter(self.has, names), names[0]))
+
+
+def _machines() -> list[str]:
+    """Whose libraries run here, the best first. The one this computer compiled for itself has its own word for it."""
+    machines = [this_architecture() or platform.machine(), platform.machine()]
+    return [*machines, "armv6l"] if machines[0] == "armv7l" else machines
 
 
 def compiled_from(name: str) -> str:
@@ -181,6 +202,20 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         if not isinstance(manifest.get(key), kind):
             raise BundleError(f"{file}: {key!r} is missing or is not a {words}; export the bundle again")
     return manifest
+
+
+def _absent(path: Path, files: dict[str, Any]) -> frozenset[str]:
+    """Files of the manifest that a deployment left out; none of a bundle that was not deployed."""
+    file = path / DEPLOYMENT
+    try:
+        deployment = json.loads(file.read_bytes())
+        if deployment["schema"] != 1 or not isinstance(deployment["files"], list):
+            raise ValueError("of another schema")
+        return frozenset(files) - frozenset(deployment["files"])
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(f"{file}: cannot be read as a deployment ({error}); deploy the bundle again") from error
 
 
 def _read_interface(file: Path, values: dict[str, Any]) -> Interface:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edge_lstm.bundle import Bundle
+from edge_lstm.bundle import DEPLOYMENT, Bundle
 from edge_lstm.errors import BundleError, ModelError
 from edge_lstm.model import FloatModel
+from edge_lstm.streaming import Stream
 
 BROKEN = Path(__file__).parent / "broken" / "bundle"
 
@@ -99,3 +101,41 @@ def test_a_bundle_without_integers_has_the_float_arithmetic_alone(own_bundle):
     manifest["files"] = {"float.safetensors": manifest["files"]["float.safetensors"]}
     (own_bundle / "manifest.json").write_text(json.dumps(manifest))
     assert Bundle.open(own_bundle).arithmetics == ("float",)
+
+
+def deployed(bundle: Path, files: list[str]) -> None:
+    """Leave the bundle with some of its files, as on a board."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for name in manifest["files"].keys() - set(files):
+        (bundle / name).unlink()
+    (bundle / DEPLOYMENT).write_text(json.dumps({"schema": 1, "files": files}))
+
+
+def test_a_deployed_part_of_a_bundle_is_a_bundle_of_what_was_deployed(own_bundle: Path) -> None:
+    """What was left out is not there; what asks for it is told to deploy it."""
+    deployed(own_bundle, ["integer/native.safetensors"])
+    bundle = Bundle.open(own_bundle)
+    assert bundle.arithmetics == ("native",)
+    assert not bundle.has("float.safetensors")
+    with pytest.raises(BundleError, match=r"float\.safetensors was not deployed here; deploy the bundle again"):
+        bundle.file("float.safetensors")
+    assert len(Stream(own_bundle).push_many(np.zeros((3, 3)))) == 3
+
+
+def test_what_was_deployed_must_be_whole(own_bundle: Path) -> None:
+    """A deployment excuses the files it does not list, and no others."""
+    deployed(own_bundle, ["integer/native.safetensors"])
+    file = own_bundle / "integer/native.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(BundleError, match="copy or export the bundle again"):
+        Bundle.open(own_bundle)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"schema": 2, "files": []}', '{"schema": 1, "files": {}}', '{"schema": 1}']
+)
+def test_a_damaged_deployment_is_refused(own_bundle: Path, text: str) -> None:
+    """It never means that files may be missing."""
+    (own_bundle / DEPLOYMENT).write_text(text)
+    with pytest.raises(BundleError, match="cannot be read as a deployment"):
+        Bundle.open(own_bundle)

@@ -8,6 +8,7 @@ This is the only place where the score is computed: learning the threshold, eval
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +49,9 @@ class AnomalyScorer:
         if forecast is None:
             return None
         sample = np.asarray(physical, np.float64)[self._targets]
-        residual = float(np.abs(forecast - self._interface.target_scaling.apply(sample)).mean())
+        misses = np.abs(forecast - self._interface.target_scaling.apply(sample))
+        # An exact sum is the same in every language, whatever its order.
+        residual = math.fsum(misses.tolist()) / len(misses)
         self._score += self._rule.smoothing * (residual - self._score)
         return self._score
 

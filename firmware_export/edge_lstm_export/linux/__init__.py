@@ -1,0 +1,1 @@
+"""What a bundle holds for boards that run Linux: a shared library, a static program, and a shim in plain Python."""
