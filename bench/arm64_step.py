@@ -2,11 +2,8 @@ r"""Instructions of one step from Python on 64-bit Arm, LSTM(32) on 8 channels: 
 
     python bench/arm64_step.py ROOT
 
-ROOT is a Debian bookworm arm64 tree with Python and NumPy, such as
-
-    mmdebstrap --arch=arm64 --variant=extract --mode=root --include=python3-minimal,libpython3-stdlib,python3-numpy,\
-libstdc++6,libgcc-s1,libc6 bookworm ROOT && cd ROOT/usr/lib/aarch64-linux-gnu && ln -s blas/libblas.so.3 . \
-&& ln -s lapack/liblapack.so.3 .
+ROOT is a Debian bookworm arm64 tree with Python, as `tests/boards/roots.py` makes; NumPy and the others come
+from PyPI. A push takes a list of eight numbers in physical units, and is once left unread, once asked for its label.
 
 It runs under QEMU, which counts; a figure is the difference of a long and a short run, without the empty loop.
 """
@@ -20,16 +17,17 @@ from pathlib import Path
 
 import numpy as np
 from machine import machine
-from random_models import random_native, random_tflite
+from random_models import random_native, random_tflite, smooth
 
 from edge_lstm.compiler import compile_shared
+from edge_lstm.modelfile import encode_model
 from edge_lstm_export.c_source import kernels, write_c
 from edge_lstm_export.emulators.qemu import version
 from edge_lstm_export.tflite import fused_tflite
 
 CPUS = ("cortex-a72", "cortex-a76")
-FEW, MANY = 64, 2_064
-WHEELS = ("tflite-runtime==2.14.0", "ai-edge-litert==2.3.0")
+FEW, MANY = 64, 20_064
+WHEELS = ("numpy==1.26.4", "safetensors", "tflite-runtime==2.14.0", "ai-edge-litert==2.3.0")
 ZIG = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu.2.31", "-mcpu=cortex_a72"]
 
 COUNTER = b"""
@@ -78,11 +76,20 @@ sys.path[:0] = [folder + "/wheels", sys.argv[4]]
 import numpy as np
 codes = list(np.load(folder + "/codes.npy"))
 small = list(np.load(folder + "/small.npy"))
-if what in ("library", "CLibrary.step", "nothing"):
-    import types, edge_lstm
-    package = types.ModuleType("edge_lstm.runtimes")
-    package.__path__ = [sys.argv[4] + "/edge_lstm/runtimes"]
-    sys.modules["edge_lstm.runtimes"] = package
+if what.startswith("push"):
+    from edge_lstm.modelfile import load_model
+    from edge_lstm.runtimes.c_library import CLibrary
+    from edge_lstm.streaming import LoadedModel
+    model = load_model(folder + "/native.safetensors")
+    push = LoadedModel(model, CLibrary(folder + "/model.so"), "native", "bench").stream().push
+    sample = np.load(folder + "/samples.npy")[0].tolist()
+    if what == "push":
+        for k in range(steps):
+            push(sample)
+    else:
+        for k in range(steps):
+            push(sample).label
+elif what in ("library", "CLibrary.step", "nothing"):
     from edge_lstm.runtimes.c_library import CLibrary
     library = CLibrary(folder + "/model.so")
     call, stream, given = library._step, library._stream, codes[0].tobytes()
@@ -118,9 +125,11 @@ def main(root: Path) -> None:
         prepare(folder)
         describe_processors(root)
         print(f"{machine()}; qemu-aarch64 {version('qemu-aarch64')}; instructions a step, LSTM(32), 8 channels\n")
+        for what in ("push", "tflite-runtime", "LiteRT"):
+            total(root, folder, CPUS[0], what, FEW)  # writes the byte code of what it imports
         for cpu in CPUS:
             empty = per_step(root, folder, cpu, "nothing")
-            contestants = ["library", "CLibrary.step"]
+            contestants = ["library", "CLibrary.step", "push", "push and label"]
             contestants += ["tflite-runtime", "LiteRT"] if cpu == CPUS[0] else []
             for what in contestants:
                 print(f"{cpu:<12}{what:<16}{per_step(root, folder, cpu, what) - empty:>9,.0f}", flush=True)
@@ -135,6 +144,8 @@ def prepare(folder: Path) -> None:
     (folder / "model.tflite").write_bytes(fused_tflite(tflite))
     (folder / "worker.py").write_text(WORKER)
     np.save(folder / "codes.npy", codes.astype(np.int16))
+    np.save(folder / "samples.npy", smooth(8, 4).astype(np.float64))
+    (folder / "native.safetensors").write_bytes(encode_model(model))
     np.save(folder / "small.npy", small.astype(np.int8))
     platforms = ("manylinux_2_34_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary=:all:", "--python-version", "3.11"]
@@ -159,8 +170,8 @@ def total(root: Path, folder: Path, cpu: str, what: str, steps: int) -> int:
     log = folder / "log"
     qemu = ["qemu-aarch64", "-cpu", cpu, "-L", root, "-plugin", folder / "counter.so", "-d", "plugin", "-D", log]
     python = [root / "usr/bin/python3.11", "-S", folder / "worker.py", folder, what, str(steps)]
-    packages = f"{root}/usr/lib/python3/dist-packages"
-    environment = {"PYTHONPATH": packages, "LD_LIBRARY_PATH": "", "PYTHONHASHSEED": "0", "PYTHONHOME": f"{root}/usr"}
+    environment = {"LD_LIBRARY_PATH": "", "PYTHONHASHSEED": "0", "PYTHONHOME": f"{root}/usr"}
+    environment["OPENBLAS_NUM_THREADS"] = "1"  # its threads would wait in circles, which counts
     command = [*qemu, *python, str(Path(__file__).resolve().parent.parent)]
     subprocess.run(command, check=True, env={"PATH": "/usr/bin:/bin", **environment}, stdout=subprocess.DEVNULL)
     return int(log.read_text().split()[-1])

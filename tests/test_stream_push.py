@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stream_bundles import write_small_bundle
 
 from edge_lstm.errors import InputError
+from edge_lstm.runtimes import c_library
 from edge_lstm.streaming import Stream
 
 KINDS = ("classify", "tag", "regress", "forecast")
@@ -96,6 +97,42 @@ def test_what_is_no_sample_is_refused_in_c_as_everywhere(by_kind, samples, sampl
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert fast.save() == slow.save()
+
+
+def test_without_a_built_in_function_it_goes_by_ctypes(by_kind, samples, monkeypatch):
+    """Where C cannot be a function of Python, the same predictions come from the same library."""
+    expected = [Stream(by_kind["classify"], "c").push_many(samples)]
+    monkeypatch.setattr(c_library._Library, "builtin", lambda self, stream: None)
+    stream = Stream(by_kind["classify"], "c")
+    assert stream._take == stream._pushing.convert
+    assert [[made for made in map(stream.push, samples.tolist()) if made is not None]] == expected
+
+
+class Treacherous:
+    """A number that empties the list it lies in while it is looked at."""
+
+    def __init__(self, around: list[object]) -> None:
+        self.around = around
+
+    def __float__(self) -> float:
+        self.around.clear()
+        return 1.0
+
+
+def test_a_list_that_changes_while_it_is_read_is_refused(by_kind, samples):
+    """Nothing is read behind its end."""
+    stream = Stream(by_kind["tag"], "c")
+    sample: list[object] = []
+    sample += [Treacherous(sample), 1.0, 2.0]
+    with pytest.raises(InputError, match="step 0: 0 values given"):
+        stream.push(sample)
+    assert stream.push(samples[0].tolist()) == stream.another().push(samples[0])
+
+
+def test_numbers_that_answer_minus_one_are_numbers(by_kind):
+    """C's word for a number that is none."""
+    stream = Stream(by_kind["tag"], "c")
+    assert stream.push([-1.0, -1, 1]) == stream.another().push(np.array([-1.0, -1.0, 1.0]))
 
 
 def test_a_value_beyond_float32_saturates(by_kind):

@@ -9,7 +9,7 @@ import pytest
 from edge_lstm.errors import InputError
 from edge_lstm.model import Interface, Scaling, Task
 from edge_lstm.streaming.lines import samples
-from edge_lstm.streaming.prediction import Prediction, prediction, softmax
+from edge_lstm.streaming.prediction import Told, prediction, softmax
 
 CHANNELS = ("ax", "ay")
 
@@ -117,11 +117,11 @@ def test_a_forecast_is_printed_with_the_step_it_is_about():
 
 def test_an_anomaly_is_printed_loud():
     """anomaly: score and verdict; before the first score there is neither."""
-    made = Prediction(3, values={"t": 1.0}, for_step=4, score=1.25, anomaly=True)
+    made = Told(3, values={"t": 1.0}, for_step=4, score=1.25, anomaly=True)
     assert made.to_json() == {"step": 3, "values": {"t": 1.0}, "for_step": 4, "score": 1.25, "anomaly": True}
     assert made.to_text() == "step 3  for step 4  t 1  score 1.25  ANOMALY"
-    assert Prediction(3, score=1.0, anomaly=False).to_json()["anomaly"] is False
-    assert "anomaly" not in Prediction(0).to_json()
+    assert Told(3, score=1.0, anomaly=False).to_json()["anomaly"] is False
+    assert "anomaly" not in Told(0).to_json()
 
 
 def test_softmax_survives_logits_of_any_size():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import shutil
 import struct
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +61,9 @@ class CLibrary:
         self._calls, self._state_at = library.calls, _address(self._memory)
         # Bound once: most of a step's time is spent on the way to it.
         self._step, self._shape = library.step, (self.channels,)
-        self._y = np.zeros(self.outputs, self._code)
-        self._stream = ctypes.byref(_HostStream(self._state_at, _address(self._y)))
+        self._said = bytearray(library.said_bytes)
+        self._y = np.frombuffer(self._said, self._code, self.outputs, _STEP_BYTES)
+        self._stream = ctypes.byref(_HostStream(self._state_at, _address_of(self._said)))
         self._h, self._c, self._taps = self._views()
 
     def reset(self) -> None:
@@ -91,7 +94,7 @@ class CLibrary:
 
     def pushing(self, window: int | None, every_step: bool) -> Pushing:
         """A live stream's way through this library; see ``Pushing``."""
-        return Pushing(self._library.push, self._state_at, self.channels, self.outputs, window, every_step)
+        return Pushing(self._library, self._state_at, window, every_step)
 
     def encode(self, physical: Any) -> Array:
         """(T, C) float32 physical samples → (T, C) codes, by the device's own encoder."""
@@ -172,7 +175,8 @@ class _HostStream(ctypes.Structure):
 
     _fields_ = (
         ("state", ctypes.c_void_p),
-        ("y", ctypes.c_void_p),
+        ("said", ctypes.c_void_p),
+        ("step", ctypes.c_uint64),
         ("window", ctypes.c_uint32),
         ("at", ctypes.c_uint32),
         ("talkative", ctypes.c_uint32),
@@ -182,30 +186,71 @@ class _HostStream(ctypes.Structure):
 class Pushing:
     """Samples of one integer stream, encoded, stepped and windowed in C: what ``Stream.push`` does, in one call.
 
-    Its attributes are bound once and used by whoever pushes: a sample takes about as long as calling a method does.
-
     Args:
-        push: ``el_host_push``.
         state: address of the library's state.
     """
 
-    def __init__(
-        self, push: Any, state: int, channels: int, outputs: int, window: int | None, every_step: bool
-    ) -> None:
-        self.codes = bytearray(2 * outputs)
-        """(O,) int16 codes of the last prediction; copy them before the next sample."""
-        y = ctypes.addressof((ctypes.c_char * len(self.codes)).from_buffer(self.codes))
+    def __init__(self, library: _Library, state: int, window: int | None, every_step: bool) -> None:
+        self._said = bytearray(library.said_bytes)
         self._window = window or 1
-        self._stream = _HostStream(state, y, window or 0, 0, every_step)
-        self.stream = ctypes.byref(self._stream)
-        self.call = push
-        """(stream, C doubles as bytes) → 1 if a prediction is due, 0 if none, -1 for a value that is not finite."""
-        self.pack = struct.Struct(f"{channels}d").pack
-        self.shape = (channels,)
+        self._stream = _HostStream(state, _address_of(self._said), 0, window or 0, 0, every_step)
+        self._stream_at, self._push = ctypes.byref(self._stream), library.push
+        channels = library.shape["channels"]
+        self._shape, self._pack = (channels,), struct.Struct(f"{channels}d").pack
+        self.take: Callable[[Any], bytes | int] = library.builtin(self._stream) or self.convert
+        """A list of numbers (C,) → what the stream says, 0 if nothing, no bytes for what is no such list."""
 
-    def move_to(self, step: int) -> None:
-        """Say which step comes next, after steps were taken on another way or a state was set."""
-        self._stream.at = step % self._window
+    def convert(self, sample: Any) -> bytes | int:
+        """The same of a tuple, an array or, for one channel, a number."""
+        kind = type(sample)
+        try:
+            if kind is list or kind is tuple:
+                doubles = self._pack(*sample)
+            elif kind is np.ndarray and sample.shape == self._shape and sample.dtype.kind in _REAL:
+                doubles = sample.tobytes() if sample.dtype is _DOUBLE else sample.astype(_DOUBLE).tobytes()
+            elif kind is float:
+                doubles = self._pack(sample)
+            else:
+                return b""
+        except struct.error:
+            return b""
+        due = self._push(self._stream_at, doubles)
+        return bytes(self._said) if due > 0 else 0 if due == 0 else b""
+
+    @property
+    def step(self) -> int:
+        """Index of the next sample."""
+        return int(self._stream.step)
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._stream.step, self._stream.at = step, step % self._window
+
+
+_DOUBLE, _REAL = np.dtype(np.float64), frozenset("fiub")
+
+
+def told(said: bytes) -> tuple[int, list[int]]:
+    """The step and the codes (O,) in what ``Pushing`` gave; the codes may have padding behind them."""
+    return int.from_bytes(said[:_STEP_BYTES], sys.byteorder), memoryview(said)[_STEP_BYTES:].cast("h").tolist()
+
+
+_STEP_BYTES = 8
+
+
+class _Method(ctypes.Structure):
+    """``PyMethodDef`` of Python's stable ABI."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("about", ctypes.c_char_p),
+    )
+
+
+_ONE_ARGUMENT = 8
+"""``METH_O``."""
 
 
 class _Library:
@@ -229,6 +274,24 @@ class _Library:
             function = getattr(calls, name)
             function.argtypes, function.restype = arguments, None
         self.units = [int(calls.el_host_units(layer)) for layer in range(self.shape["layers"])]
+        code_bytes = self.shape["outputs"] * (4 if self.shape["floating"] else 2)
+        self.said_bytes = -(-(_STEP_BYTES + code_bytes) // _STEP_BYTES) * _STEP_BYTES
+        function = getattr(holding, "el_host_push_list", None)
+        self._method = (
+            _Method(b"push", ctypes.cast(function, ctypes.c_void_p), _ONE_ARGUMENT, None) if function else None
+        )
+
+    def builtin(self, stream: _HostStream) -> Callable[[Any], bytes | int] | None:
+        """``el_host_push_list`` as a function of Python; None for a Python or a system that has no such thing."""
+        if self._method is None or sys.implementation.name != "cpython":
+            return None
+        api = ctypes.pythonapi
+        api.PyCapsule_New.restype = api.PyCFunction_NewEx.restype = ctypes.py_object
+        capsule = api.PyCapsule_New(ctypes.byref(stream), None, None)
+        made: Callable[[Any], bytes | int] = api.PyCFunction_NewEx(
+            ctypes.byref(self._method), ctypes.py_object(capsule), None
+        )
+        return made
 
 
 _files_by_path: dict[Path, tuple[int, ...]] = {}
@@ -263,3 +326,7 @@ def _load(path: Path) -> _Library:
 
 def _address(array: Array) -> int:
     return int(array.ctypes.data)
+
+
+def _address_of(memory: bytearray) -> int:
+    return ctypes.addressof((ctypes.c_char * len(memory)).from_buffer(memory))

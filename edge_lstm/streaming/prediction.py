@@ -10,39 +10,7 @@ from typing import Any, Protocol
 from edge_lstm.model import Interface, TaskKind
 
 
-class Speaker(Protocol):
-    """What turns the codes of an output into words and units."""
-
-    interface: Interface
-
-    def decode_bytes(self, codes: bytearray) -> list[float]:
-        """(O,) int16 codes in memory → (O,) logits or scaled targets."""
-        ...
-
-
-class _Untold:
-    """Where a prediction's fields are taken from when one is first asked for: many streams look at few of them."""
-
-    __slots__ = ("_codes", "_speaker")
-    step: int
-    _codes: bytearray
-    _speaker: Speaker
-
-    def __getattr__(self, name: str) -> Any:
-        # Called for what is not set.
-        if name not in Prediction.__dataclass_fields__:
-            raise AttributeError(f"a prediction has no {name!r}")
-        made = prediction(self._speaker.interface, self._speaker.decode_bytes(self._codes), self.step)
-        for each in Prediction.__dataclass_fields__:
-            setattr(self, each, getattr(made, each))
-        return object.__getattribute__(self, name)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Prediction, tuple(getattr(self, name) for name in Prediction.__dataclass_fields__)
-
-
-@dataclass(slots=True)
-class Prediction(_Untold):
+class Prediction:
     """One prediction. Fields that a task does not have are None or empty.
 
     Args:
@@ -57,15 +25,16 @@ class Prediction(_Untold):
         anomaly: whether ``score`` is above the model's threshold.
     """
 
+    __slots__ = ()
     step: int
-    time: float | None = None
-    label: str | None = None
-    probability: float | None = None
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
-    for_step: int | None = None
-    score: float | None = None
-    anomaly: bool | None = None
+    time: float | None
+    label: str | None
+    probability: float | None
+    probabilities: Mapping[str, float]
+    values: Mapping[str, float]
+    for_step: int | None
+    score: float | None
+    anomaly: bool | None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, without the fields this task does not have."""
@@ -98,6 +67,74 @@ class Prediction(_Untold):
             parts.append("ANOMALY")
         return "  ".join(parts)
 
+    def __eq__(self, other: object) -> bool:
+        return self._fields() == other._fields() if isinstance(other, Prediction) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # there are tables in it
+
+    def __repr__(self) -> str:
+        return (
+            f"Prediction({', '.join(f'{name}={value!r}' for name, value in zip(FIELDS, self._fields(), strict=True))})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Told, self._fields()
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in FIELDS)
+
+
+FIELDS = tuple(Prediction.__annotations__)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Told(Prediction):
+    """A prediction whose fields are known."""
+
+    step: int
+    time: float | None = None
+    label: str | None = None
+    probability: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    for_step: int | None = None
+    score: float | None = None
+    anomaly: bool | None = None
+
+
+class Speaker(Protocol):
+    """What turns what a stream said in C into words and units."""
+
+    interface: Interface
+
+    def told(self, said: bytes) -> tuple[int, list[float]]:
+        """The step, and the network's output (O,), logits or scaled targets."""
+        ...
+
+
+class Untold(Prediction):
+    """What a stream said in C; its fields are made when one is first asked for: many streams look at few of them."""
+
+    __slots__ = ("_said", "_speaker")
+    _said: bytes | Told
+    _speaker: Speaker
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in FIELDS:
+            raise AttributeError(f"a prediction has no {name!r}")
+        said = self._said
+        if isinstance(said, bytes):
+            step, output = self._speaker.told(said)
+            said = self._said = prediction(self._speaker.interface, output, step)
+        return getattr(said, name)
+
+
+def untold(said: bytes, speaker: Speaker) -> Untold:
+    """The prediction in what a stream said."""
+    made = Untold()
+    made._said, made._speaker = said, speaker
+    return made
+
 
 def _label(interface: Interface, logits: Sequence[float]) -> dict[str, Any]:
     names, probabilities = interface.task.outputs, softmax(logits)
@@ -122,21 +159,10 @@ _SAY: dict[TaskKind, Callable[[Interface, Sequence[float]], dict[str, Any]]] = {
 }
 
 
-def untold(speaker: Speaker, codes: bytearray, step: int) -> Prediction:
-    """The prediction in the codes (O,) of an output at a step; they are decoded when somebody asks."""
-    made = _new(Prediction)
-    made.step = step
-    made._codes, made._speaker = codes, speaker  # type: ignore[misc]  # slots of its base, which mypy does not see
-    return made
-
-
-_new = object.__new__
-
-
-def prediction(interface: Interface, output: Sequence[float], step: int, **more: Any) -> Prediction:
+def prediction(interface: Interface, output: Sequence[float], step: int, **more: Any) -> Told:
     """The prediction in the network's output (O,), logits or scaled targets, at a step."""
     task = interface.task
-    return Prediction(
+    return Told(
         step,
         time=None if interface.rate_hz is None else step / interface.rate_hz,
         for_step=step + task.horizon if task.predicts_ahead else None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from edge_lstm.integer import Decoding
 from edge_lstm.model import Float64, FloatModel, Interface
 from edge_lstm.runtimes import open_runtime
 from edge_lstm.streaming.anomaly import AnomalyScorer
-from edge_lstm.streaming.prediction import Prediction, prediction, untold
+from edge_lstm.streaming.prediction import Prediction, Untold, prediction, untold
 from edge_lstm.streaming.sample import check_sample, check_samples
 from edge_lstm.streaming.shared import SharedRuntime, Slot
 from edge_lstm.streaming.snapshot import Snapshot, decode_snapshot, encode_snapshot
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from edge_lstm.runtimes.c_library import Pushing
 
 Array = NDArray[Any]
-
-_DOUBLE, _REAL = np.dtype(np.float64), frozenset("fiub")
 
 
 class LoadedModel:
@@ -45,7 +42,7 @@ class LoadedModel:
         self.arithmetic, self.identity = arithmetic, identity
         self._model = model
         decoding = Decoding(1.0) if isinstance(model, FloatModel) else model.decoding
-        self._scale, self._zero = decoding.scale, decoding.zero
+        self._scale, self._zero, self._outputs = decoding.scale, decoding.zero, len(model.interface.task.outputs)
 
     @classmethod
     def open(cls, bundle: Bundle | str | Path, backend: str = "auto", arithmetic: str | None = None) -> LoadedModel:
@@ -93,9 +90,12 @@ class LoadedModel:
             return np.asarray(output, np.float64)
         return self._model.decoding.decode(output)
 
-    def decode_bytes(self, codes: bytearray) -> list[float]:
-        """(O,) int16 codes in memory → (O,) logits or scaled targets: ``decode``, faster for the few of one step."""
-        return [(code - self._zero) * self._scale for code in memoryview(codes).cast("h")]
+    def told(self, said: bytes) -> tuple[int, list[float]]:
+        """The step and the output (O,) in what a stream said in C; ``decode``, faster for the few numbers of a step."""
+        from edge_lstm.runtimes.c_library import told
+
+        step, codes = told(said)
+        return step, [(code - self._zero) * self._scale for code in codes[: self._outputs]]
 
     @property
     def backend(self) -> str:
@@ -140,7 +140,9 @@ class Stream:
         self._scorer = self._new_scorer()
         self._runtime, self._slot = self.model.runtime(), Slot()
         self._pushing = self._way_in_c()
-        self._step = 0
+        self._place: Pushing | _Place = self._pushing or _Place()
+        # Bound once: with a step of a fifth of a microsecond, finding one's way counts.
+        self._take: Callable[[Any], Any] = _no_short_way if self._pushing is None else self._pushing.take
 
     @property
     def backend(self) -> str:
@@ -154,7 +156,7 @@ class Stream:
     @property
     def step(self) -> int:
         """Index of the next sample."""
-        return self._step
+        return self._place.step
 
     def push(self, sample: Any) -> Prediction | None:
         """Take one sample (C,) in physical units; a prediction, or None inside a window.
@@ -162,38 +164,24 @@ class Stream:
         Raises:
             InputError: if the sample is not usable. The stream is then as it was before.
         """
-        way, kind = self._pushing, type(sample)
-        # Whatever is not plainly a sample goes the long way, which can say what is wrong with it.
-        if way is None:
-            return self._push(sample)
-        try:
-            if kind is list or kind is tuple:
-                doubles = way.pack(*sample)
-            elif kind is np.ndarray and sample.shape == way.shape and sample.dtype.kind in _REAL:
-                doubles = sample.tobytes() if sample.dtype is _DOUBLE else sample.astype(_DOUBLE).tobytes()
-            elif kind is float:
-                doubles = way.pack(sample)
-            else:
-                return self._push(sample)
-        except struct.error:
-            return self._push(sample)
-        due = way.call(way.stream, doubles)
-        if due < 0:
-            return self._push(sample)
-        step = self._step
-        self._step = step + 1
-        return untold(self.model, way.codes.copy(), step) if due else None
+        said = self._take(sample)
+        if said:
+            made = Untold()  # as ``untold``, without calling it
+            made._said, made._speaker = said, self.model
+            return made
+        return None if said == 0 else self._push(sample)
 
     def _push(self, sample: Any) -> Prediction | None:
-        physical = check_sample(sample, self._interface.channels, self._step)
+        """The long way, which can say what is wrong with a sample; the short one may yet take what is no list."""
+        if self._pushing is not None and (said := self._pushing.convert(sample)) != b"":
+            return untold(said, self.model) if isinstance(said, bytes) else None
+        physical = check_sample(sample, self._interface.channels, self.step)
         codes = self.model.encode(physical)
         with self._runtime.turn(self._slot) as runtime:
-            if self._at_start(self._step):
+            if self._at_start(self.step):
                 runtime.reset()
             output = runtime.step(codes)
-        made = self._advance(physical, self.model.decode(output))
-        self._settle()
-        return made
+        return self._advance(physical, self.model.decode(output))
 
     def push_many(self, samples: Any) -> list[Prediction]:
         """Take samples (T, C): the predictions that ``push`` would make of each in turn, faster.
@@ -201,20 +189,18 @@ class Stream:
         Raises:
             InputError: if any sample is not usable. The stream is then as it was before the first.
         """
-        physical = check_samples(samples, self._interface.channels, self._step)
+        physical = check_samples(samples, self._interface.channels, self.step)
         codes = self.model.encode(physical)
         with self._runtime.turn(self._slot) as runtime:
-            outputs = [self._run(runtime, codes[part], self._step + part.start) for part in self._parts(len(codes))]
+            outputs = [self._run(runtime, codes[part], self.step + part.start) for part in self._parts(len(codes))]
         decoded = self.model.decode(np.concatenate(outputs)) if outputs else ()
         made = [self._advance(x, y) for x, y in zip(physical, decoded, strict=True)]
-        self._settle()
         return [one for one in made if one is not None]
 
     def reset(self) -> None:
         """Forget everything: zero state, step 0."""
         self._runtime.restart(self._slot)
-        self._scorer, self._step = self._new_scorer(), 0
-        self._settle()
+        self._scorer, self._place.step = self._new_scorer(), 0
 
     def another(self) -> Stream:
         """A new stream of the same model, in its zero state."""
@@ -224,7 +210,7 @@ class Stream:
         """Everything the stream remembers; any back end of the same model and arithmetic can go on from it."""
         state = self._runtime.peek(self._slot)
         scorer = None if self._scorer is None else self._scorer.state()
-        return encode_snapshot(Snapshot(self.model.identity, self.arithmetic, self._step, state, scorer))
+        return encode_snapshot(Snapshot(self.model.identity, self.arithmetic, self.step, state, scorer))
 
     def load(self, data: bytes) -> None:
         """Go on from what ``save`` gave.
@@ -237,8 +223,7 @@ class Stream:
         if scorer is not None:
             scorer.restore(snapshot.scorer)
         self._runtime.replace(self._slot, snapshot.state)
-        self._scorer, self._step = scorer, snapshot.step
-        self._settle()
+        self._scorer, self._place.step = scorer, snapshot.step
 
     def _way_in_c(self) -> Pushing | None:
         """The short way of a sample; None for what C does not do: other back ends, float models, anomaly scores."""
@@ -248,11 +233,6 @@ class Stream:
         with self._runtime.turn(self._slot):  # from here on the state is in C, and nobody else takes turns with it
             way: Pushing = pushing(self._interface.task.window, self.every_step)
             return way
-
-    def _settle(self) -> None:
-        """Tell the short way where the long one has led."""
-        if self._pushing is not None:
-            self._pushing.move_to(self._step)
 
     def _new_scorer(self) -> AnomalyScorer | None:
         return AnomalyScorer(self._interface) if self._interface.task.kind == "anomaly" else None
@@ -271,7 +251,7 @@ class Stream:
         window = self._interface.task.window
         start = 0
         while start < steps:
-            left = steps - start if window is None else window - (self._step + start) % window
+            left = steps - start if window is None else window - (self.step + start) % window
             yield slice(start, min(start + left, steps))
             start += left
 
@@ -282,6 +262,17 @@ class Stream:
 
     def _advance(self, physical: Float64, output: Float64) -> Prediction | None:
         """Count the sample and say what there is to say about it."""
-        step, self._step = self._step, self._step + 1
+        step = self.step
+        self._place.step = step + 1
         judged = {} if self._scorer is None else self._scorer.judge(physical, output)
         return prediction(self._interface, output.tolist(), step, **judged) if self._speaks(step) else None
+
+
+def _no_short_way(_sample: Any) -> bytes:
+    return b""
+
+
+class _Place:
+    """Where a stream is that has no short way to know it."""
+
+    step = 0

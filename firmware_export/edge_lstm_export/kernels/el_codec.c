@@ -14,13 +14,19 @@ static int32_t el_floor(float value)
     return (float)whole > value ? whole - 1 : whole;
 }
 
+/* Memory is what forces a float: it forbids a fused multiply-add and the extended precision of x87, either of which moves a
+ * sample on the edge between two codes. Whoever compiles with -ffp-contract=off may say so and have registers. */
+#if defined(EL_NO_CONTRACTION) && FLT_EVAL_METHOD == 0
+typedef float el_exact;
+#else
+typedef volatile float el_exact;
+#endif
+
 void el_encode_with(const el_encoder *encoder, const float *physical, int16_t *codes)
 {
     for (uint16_t k = 0; k < encoder->channels; k++) {
         const int32_t low = EL_LOAD_I16(encoder->low + k), high = EL_LOAD_I16(encoder->high + k);
-        /* Memory is what forces a float: it forbids a fused multiply-add and the extended precision of x87, either of
-         * which moves a sample on the edge between two codes. */
-        volatile float scaled = physical[k] - EL_LOAD_F32(encoder->offset + k);
+        el_exact scaled = physical[k] - EL_LOAD_F32(encoder->offset + k);
         scaled = scaled * EL_LOAD_F32(encoder->gain + k);
         scaled = scaled + 0.5F;
         const int32_t code = el_floor(scaled) + encoder->zero;

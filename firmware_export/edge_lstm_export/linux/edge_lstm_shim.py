@@ -28,6 +28,9 @@ VERSION = 4
 """Of the library's interface."""
 
 _SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps")
+_STEP_BYTES = 8
+"""Before the codes of what a stream says stands the step they are of."""
+
 _MODEL = "integer/native.safetensors"
 _LIBRARY = "linux/{}/libedge_lstm_model.so"
 
@@ -39,7 +42,8 @@ class ShimError(Exception):
 class _HostStream(ctypes.Structure):
     _fields_ = (
         ("state", ctypes.c_void_p),
-        ("y", ctypes.c_void_p),
+        ("said", ctypes.c_void_p),
+        ("step", ctypes.c_uint64),
         ("window", ctypes.c_uint32),
         ("at", ctypes.c_uint32),
         ("talkative", ctypes.c_uint32),
@@ -85,17 +89,22 @@ class Stream:
         due = self._push(self._stream_at, doubles)
         if due < 0:
             raise ShimError("step %d: %r holds a value that is not finite; repair or skip it" % (self.step, sample))
-        step, self.step = self.step, self.step + 1
         if not due:
             return None
-        output = [(code - self._decoding["zero"]) * self._decoding["scale"] for code in self._y]
+        step, decoding = self.step - 1, self._decoding
+        output = [(code - decoding["zero"]) * decoding["scale"] for code in self._codes]
         judged = self._judge(sample, output) if self._scores else {}
         return self._prediction(output, step, judged) if self._speaks(step) else None
+
+    @property
+    def step(self):
+        """Index of the next sample."""
+        return self._stream.step
 
     def reset(self):
         """Forget everything: zero state, step 0."""
         ctypes.memset(self._state, 0, len(self._state))
-        self.step, self._stream.at = 0, 0
+        self._go_to(0)
         self._score, self._forecast = 0.0, None
 
     def save(self):
@@ -120,8 +129,11 @@ class Stream:
         if head["model"] != self._model or len(state) != self._kept:
             raise ShimError("the saved stream is of another model; remove it")
         ctypes.memmove(self._state, state, self._kept)
-        self.step, self._score, self._forecast = head["step"], head["score"], head["forecast"]
-        self._stream.at = self.step % self.window if self.window else 0
+        self._score, self._forecast = head["score"], head["forecast"]
+        self._go_to(head["step"])
+
+    def _go_to(self, step):
+        self._stream.step, self._stream.at = step, step % self.window if self.window else 0
 
     def _load(self):
         library = self._library()
@@ -131,10 +143,11 @@ class Stream:
         # The state's cells, hidden states and scratch; only the first two hold anything between steps.
         self._kept = 6 * shape["units"]
         self._state = ctypes.create_string_buffer(shape["state_bytes"])
-        self._y = (ctypes.c_int16 * shape["outputs"])()
-        state, y = ctypes.addressof(self._state), ctypes.addressof(self._y)
+        self._said = ctypes.create_string_buffer(_STEP_BYTES + 2 * shape["outputs"])
+        self._codes = (ctypes.c_int16 * shape["outputs"]).from_buffer(self._said, _STEP_BYTES)
+        state, said = ctypes.addressof(self._state), ctypes.addressof(self._said)
         # A score compares every sample with the forecast before it, also where nothing is said.
-        self._stream = _HostStream(state, y, self.window or 0, 0, self._every_step or self._scores)
+        self._stream = _HostStream(state, said, 0, self.window or 0, 0, self._every_step or self._scores)
         self._stream_at = ctypes.byref(self._stream)
         self._pack = struct.Struct("%dd" % shape["channels"]).pack
         self._push = library.el_host_push
