@@ -117,33 +117,48 @@ def build(
         known = ", ".join(core.toolchains) or "none"
         raise ExportError(f"no compiler {name or ''} for {core.title}: those known for it are {known}")
     chosen = TOOLCHAINS[name]
+    script = () if linker_script is None else (f"-Wl,-T,{linker_script}", "-Wl,-e,board_step")
+    flags = [*FLAGS, core.optimise, *core.toolchains[name], *chosen.flags]
+    return compiled(name, core.title, sources, [*flags, *chosen.link, *script, "-Wl,--gc-sections", *extra])
+
+
+def compiled(name: str, title: str, sources: Mapping[str, bytes], arguments: Sequence[str]) -> bytes:
+    """The ELF of C sources.
+
+    Args:
+        name: of the toolchain.
+        title: what it compiles for, for messages.
+        sources: as of ``build``.
+        arguments: everything but the sources and the libraries.
+
+    Raises:
+        MissingDependencyError, TooLargeError, ExportError: as ``build``.
+    """
+    chosen = TOOLCHAINS[name]
     command = chosen.command()
     if command is None:
-        raise MissingDependencyError(f"{name} is not installed, it compiles for {core.title}; {chosen.install}")
+        raise MissingDependencyError(f"{name} is not installed, it compiles for {title}; {chosen.install}")
     units = sorted(n for n in sources if n.endswith((".c", ".S")))
-    script = () if linker_script is None else (f"-Wl,-T,{linker_script}", "-Wl,-e,board_step")
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         for file, content in sources.items():
             (Path(folder) / file).write_bytes(content)
-        flags = [*FLAGS, core.optimise, *core.toolchains[name], *chosen.flags]
-        link = [*chosen.link, *script, "-Wl,--gc-sections", *extra, "-o", "image.elf"]
-        arguments = [*flags, *link, *units, *chosen.libraries]
+        everything = [*command, *arguments, "-o", "image.elf", *units, *chosen.libraries]
         try:
             done = subprocess.run(  # noqa: S603 - a compiler of the table above
-                [*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
+                everything, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise ExportError(f"{name} for {core.title}: did not end within {SECONDS:.0f} s; run it by hand") from error
+            raise ExportError(f"{name} for {title}: did not end within {SECONDS:.0f} s; run it by hand") from error
         except OSError as error:
             why = error.strerror or error
             raise MissingDependencyError(
-                f"{name} cannot be run ({why}), it compiles for {core.title}; {chosen.install}"
+                f"{name} cannot be run ({why}), it compiles for {title}; {chosen.install}"
             ) from error
         if done.returncode:
             complaint = _complaint(done.stderr)
             if any(words in complaint for words in ("too large", "overflowed", "will not fit")):
-                raise TooLargeError(f"the model is too large for {core.title}; take fewer units ({name}: {complaint})")
-            raise ExportError(f"{name} for {core.title}: {complaint}")
+                raise TooLargeError(f"the model is too large for {title}; take fewer units ({name}: {complaint})")
+            raise ExportError(f"{name} for {title}: {complaint}")
         return (Path(folder) / "image.elf").read_bytes()
 
 
