@@ -71,7 +71,10 @@ def find_compiler() -> list[str]:
 
 
 def compile_shared(
-    sources: Mapping[str, bytes], defines: Sequence[str] = (), compiler: Sequence[str] | None = None
+    sources: Mapping[str, bytes],
+    defines: Sequence[str] = (),
+    compiler: Sequence[str] | None = None,
+    system: str = sys.platform,
 ) -> bytes:
     """The shared library of C sources, the same bytes for the same sources and compiler.
 
@@ -79,12 +82,13 @@ def compile_shared(
         sources: file name → contents; every ``.c`` is compiled, headers lie beside them.
         defines: macros to define, ``NAME`` or ``NAME=VALUE``.
         compiler: the command; None finds one.
+        system: what it compiles for, as ``sys.platform`` names it.
 
     Raises:
         ExportError: if the compiler refuses the sources or does not end.
         MissingDependencyError: if there is no compiler.
     """
-    command, platform = list(compiler or find_compiler()), PLATFORMS.get(sys.platform, PLATFORMS["linux"])
+    command, platform = list(compiler or find_compiler()), PLATFORMS.get(system, PLATFORMS["linux"])
     units = sorted(name for name in sources if name.endswith(".c"))
     library = f"model{platform.suffix}"
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
@@ -92,17 +96,17 @@ def compile_shared(
             (Path(folder) / name).write_bytes(content)
         # Relative names and a fixed output name: nothing of this computer's paths can reach the library.
         arguments = [*FLAGS, *(f"-D{macro}" for macro in defines), *platform.flags, "-o", library, *units]
-        _run([*command, *arguments, *_libraries(sources)], folder)
+        _run([*command, *arguments, *_libraries(sources, system)], folder)
         return (Path(folder) / library).read_bytes()
 
 
-def _libraries(sources: Mapping[str, bytes]) -> list[str]:
-    if sys.platform == "win32":
+def _libraries(sources: Mapping[str, bytes], system: str) -> list[str]:
+    if system == "win32":
         return []
     if any(b"<math.h>" in content for content in sources.values()):
         return ["-lm"]
     # Without a libc of its own the library loads under any: glibc of any age, or musl.
-    return ["-nostdlib"] if sys.platform.startswith("linux") else []
+    return ["-nostdlib"] if system.startswith("linux") else []
 
 
 def _run(command: list[str], folder: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.architecture import ARCHITECTURES
 from edge_lstm.board import Board, load_board
 from edge_lstm.bundle import C_FOLDER, MANIFEST, MODEL_FILES, Bundle
 from edge_lstm.evaluation import evaluate, refuse_other_sensor_or_task
@@ -27,6 +28,8 @@ from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_fi
 from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tflm_kernel_set, tflm_state_bytes
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.firmware.project import Firmware, project_files
+from edge_lstm_export.firmware.toolchain import TOOLCHAINS
+from edge_lstm_export.linux.artefacts import linux_files
 from edge_lstm_export.npu import for_accelerators, require_compilers
 from edge_lstm_export.verify import verify
 
@@ -85,16 +88,17 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
     model = load_float_model(model_file)
     refuse_other_sensor_or_task(model.interface, prepared.dataset, project.task)
     learnt, unseen = ([r.series for r in part.recordings] for part in (prepared.parts.train, judged))
+    facts = Facts.of_data(project.data)
     with new_directory(directory, MANIFEST) as work:
         if project.export.int8:
             contents = _quantised(
-                project.name, model, project.export, spread(learnt, project.export.calibration), unseen
+                project.name, model, project.export, facts, spread(learnt, project.export.calibration), unseen
             )
         else:
             state = float_state_bytes([layer.units for layer in model.layers])
             contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
-        tables = contents.tables | {"stream": Facts.of_data(project.data).to_json()}
+        tables = contents.tables | {"stream": facts.to_json()}
         manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, tables)
         report = verify(Bundle.open(work))
         report.require_ok()
@@ -113,8 +117,11 @@ def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
     return [recordings[k] for k in chosen]
 
 
-def _quantised(name: str, model: FloatModel, spec: ExportSpec, learnt: Recordings, unseen: Recordings) -> _Contents:
+def _quantised(
+    name: str, model: FloatModel, spec: ExportSpec, facts: Facts, learnt: Recordings, unseen: Recordings
+) -> _Contents:
     board = load_board(spec.board) if spec.board else None
+    linux, linux_notes = _architectures(spec, board)
     kernels = board.core.kernels if board else "portable"
     calibration = calibrate(model, learnt, spec.observer, spec.percentile)
     integers = Integers(
@@ -142,6 +149,7 @@ def _quantised(name: str, model: FloatModel, spec: ExportSpec, learnt: Recording
         },
     }
     files = int8_files(model, integers, unseen, kernels, spec.c_arithmetic)
+    files |= linux_files(integers.native, files[MODEL_FILES["native"]], facts, name, linux)
     compiled, placed = for_accelerators(files, [layer.units for layer in model.layers], spec.npu, spec.edgetpu)
     state = (
         tflm_state_bytes(integers.tflite, tflm_kernel_set(kernels))
@@ -149,7 +157,17 @@ def _quantised(name: str, model: FloatModel, spec: ExportSpec, learnt: Recording
         else native_state_bytes(integers.native, kernel_set(kernels))
     )
     project = _firmware(name, spec.c_arithmetic, integers, board, files)
-    return _Contents(files | compiled | project, state, models, tables | placed, calibration.warnings)
+    notes = (*calibration.warnings, *linux_notes)
+    return _Contents(files | compiled | project, state, models, tables | placed, notes)
+
+
+def _architectures(spec: ExportSpec, board: Board | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which Linux boards get a library and a program, and what to know about it."""
+    if spec.linux is not None or (board is not None and board.flash is not None):
+        return spec.architectures, ()
+    if TOOLCHAINS["zig"].command() is None:
+        return (), (f"no programs for Linux boards: zig is not installed; {TOOLCHAINS['zig'].install}",)
+    return ARCHITECTURES, ()
 
 
 def _firmware(name: str, arithmetic: CArithmetic, integers: Integers, board: Board | None, files: Files) -> Files:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from edge_lstm.architecture import ARCHITECTURES
 from edge_lstm.datasets.scaling import ScalingKind
 from edge_lstm.datasets.settings import Table, refuse_unknown, suggestion
 from edge_lstm.datasets.spec import DataSpec, SplitSpec, TaskSpec
@@ -22,6 +23,8 @@ PROJECT_FILE = "edge-lstm.toml"
 
 LONGEST_NAME = 200
 """Bytes: file systems take 255, of which suffixes need some."""
+
+NO_LINUX = "none"
 
 Observer = Literal["min-max", "percentile", "mse", "entropy"]
 Constant = Literal["refuse", "keep"]
@@ -64,6 +67,8 @@ class ExportSpec(Table):
         edgetpu: compile the explicit-state file with ``edgetpu_compiler``; unchecked.
         board: whose kernels ``c/`` gets: a name, or the path of a ``.toml``; left out, portable ones.
         c_arithmetic: what ``c/`` computes: ``native``, or ``tflm`` for the bytes of TensorFlow Lite Micro.
+        linux: architectures of Linux boards that get a library and a program: ``x86_64``, ``aarch64``, ``armv7l``,
+            ``armv6l``, or ``none``; left out, all of them, unless the board is a microcontroller's or zig is missing.
 
     Raises:
         ProjectError: for a value outside its choices.
@@ -78,6 +83,7 @@ class ExportSpec(Table):
     edgetpu: bool = False
     board: str = ""
     c_arithmetic: CArithmetic = "native"
+    linux: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         refuse_unknown("scheme", self.scheme, get_args(Scheme))
@@ -91,8 +97,17 @@ class ExportSpec(Table):
             raise ProjectError(f"board {self.board!r} runs integers; export with --int8 for it")
         if self.c_arithmetic != "native" and not self.int8:
             raise ProjectError(f"c_arithmetic {self.c_arithmetic!r} is of integers; export with --int8 for it")
+        for name in self.linux or ():
+            refuse_unknown("linux", name, (*ARCHITECTURES, NO_LINUX))
+        if self.architectures and not self.int8:
+            raise ProjectError(f"linux {self.architectures[0]!r} runs integers; export with --int8 for it")
         if (self.npu or self.edgetpu) and not self.int8:
             raise ProjectError(f"{self.npu or 'the Edge TPU'} runs int8 models alone; export with --int8 for it")
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Those asked for by name, each once."""
+        return tuple(name for name in ARCHITECTURES if name in (self.linux or ()))
 
 
 @dataclass(frozen=True)

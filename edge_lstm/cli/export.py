@@ -22,6 +22,13 @@ from edge_lstm.cli import options
 @click.option("--npu", metavar="NAME", help="Compile for an Ethos-U with Vela, such as ethos-u55-128; needs --int8.")
 @click.option("--edgetpu", is_flag=True, default=None, help="Compile with edgetpu_compiler, unchecked; needs --int8.")
 @click.option("--c-arithmetic", help="Of the C sources: native, or tflm for its bytes.  [default: native]")
+@click.option(
+    "--linux",
+    metavar="ARCH",
+    multiple=True,
+    callback=lambda _context, _option, names: names or None,
+    help="Library and program for Linux on x86_64, aarch64, armv7l, armv6l; or none. May be repeated.  [default: all]",
+)
 @options.as_json
 @options.quiet
 def export(

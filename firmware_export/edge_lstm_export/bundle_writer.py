@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from edge_lstm.bundle import (
     C_FOLDER,
     FLOAT_MODEL,
     GOLDEN,
-    LIBRARY,
     MANIFEST,
     MODEL_FILES,
     NPU_FOLDER,
     ONNX,
+    PROGRAM,
     SCHEMA,
     STEP_MODEL,
     TFLITE_FLOAT,
@@ -29,13 +29,13 @@ from edge_lstm.bundle import (
     TFLITE_STEP,
     compiled_from,
 )
-from edge_lstm.compiler import compile_shared
 from edge_lstm.integer import CArithmetic, NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import encode_model, interface_to_json
-from edge_lstm_export.c_source import host_sources, write_c, write_c_float, write_c_tflm
+from edge_lstm_export.c_source import write_c, write_c_float, write_c_tflm
 from edge_lstm_export.golden import Golden, choose, encode_golden, golden
+from edge_lstm_export.linux.artefacts import LINUX_FILES, own_library
 from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
 
@@ -92,7 +92,7 @@ def int8_files(
         sources = write_c_tflm(integers.tflite, kernel_set_name=kernel_set_name)
     else:
         sources = write_c(integers.native, kernel_set_name=kernel_set_name)
-    return files | _c_files(sources, host_sources(integers.native))
+    return files | _c_files(sources) | own_library(integers.native)
 
 
 def float_files(model: FloatModel, recordings: Recordings) -> Files:
@@ -104,16 +104,15 @@ def float_files(model: FloatModel, recordings: Recordings) -> Files:
         ONNX: onnx_model(model),
         **_golden_files({"float": golden(model, None, chosen)}),
     }
-    return files | _c_files(write_c_float(model), host_sources(model))
+    return files | _c_files(write_c_float(model)) | own_library(model)
 
 
 def _golden_files(vectors: Mapping[str, Golden]) -> Files:
     return {GOLDEN.format(arithmetic=name): encode_golden(arrays) for name, arrays in vectors.items()}
 
 
-def _c_files(sources: Mapping[str, bytes], host: Mapping[str, bytes]) -> Files:
-    library = LIBRARY.format(machine=platform.machine())
-    return {f"{C_FOLDER}/{name}": content for name, content in sources.items()} | {library: compile_shared(host)}
+def _c_files(sources: Mapping[str, bytes]) -> Files:
+    return {f"{C_FOLDER}/{name}": content for name, content in sources.items()}
 
 
 def write_bundle(
@@ -146,6 +145,8 @@ def write_bundle(
     for path, content in files.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(content)
+        if PurePosixPath(path).name == PurePosixPath(PROGRAM).name:
+            (directory / path).chmod(0o755)
     text = json.dumps(manifest, sort_keys=True, indent=2, ensure_ascii=False)
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return manifest
@@ -175,11 +176,11 @@ def _arithmetics(files: Files) -> dict[str, list[str]]:
         MODEL_FILES["tflite"]: ["tflite", "tflm"],
         STEP_MODEL: ["step", "step-tflm"],
         f"{C_FOLDER}/model.c": in_c,
-        LIBRARY.format(machine=platform.machine()): in_library,
     }
+    in_linux = {path: in_library for path in files if PurePosixPath(path).name in LINUX_FILES}
     # Vela aims at the rounding of TensorFlow Lite Micro, the last of each list.
     on_npu = {path: known[compiled_from(path)][-1:] for path in files if path.startswith(f"{NPU_FOLDER}/")}
-    return {path: known[path] for path in files if path in known} | on_npu
+    return {path: known[path] for path in files if path in known} | in_linux | on_npu
 
 
 def _stated(content: bytes) -> dict[str, Any]:

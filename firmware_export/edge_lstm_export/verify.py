@@ -29,6 +29,7 @@ from edge_lstm.bundle import (
     MODEL_FILES,
     NPU_FOLDER,
     ONNX,
+    PROGRAM,
     STEP_MODEL,
     TFLITE_FLOAT,
     TFLITE_FUSED,
@@ -48,6 +49,8 @@ from edge_lstm_export.c_source import kernels
 from edge_lstm_export.difference import Comparison, Difference, compare
 from edge_lstm_export.gates import likely_gate
 from edge_lstm_export.golden import Golden, recordings_of, traces_of
+from edge_lstm_export.linux.architectures import ARCHITECTURES
+from edge_lstm_export.linux.self_test import self_test
 
 Array = NDArray[Any]
 
@@ -173,8 +176,39 @@ def verify(bundle: Bundle) -> VerifyReport:
         references = [_reference(bundle, name, golden) for name, golden in goldens.items()]
         encoded = [_encoding(bundle, goldens["native"])] if "native" in goldens and bundle.has(LIBRARY_HERE) else []
         emulated = [] if core is None else [_on_board(bundle, core)]
-        ran = (*references, *(check for each in checks for check in each), *emulated, *encoded)
-        return VerifyReport((*ran, *_on_accelerators(bundle)))
+        linux = pool.map(lambda arch: _linux_program(bundle, arch), _with(bundle, PROGRAM))
+        ran = (*references, *(check for each in checks for check in each), *emulated, *encoded, *linux)
+        return VerifyReport((*ran, *_linux_libraries(bundle), *_on_accelerators(bundle)))
+
+
+def _with(bundle: Bundle, file: str) -> list[str]:
+    """The architectures that the bundle holds a file for."""
+    return [arch for arch in ARCHITECTURES if bundle.has(file.format(machine=arch))]
+
+
+def _linux_program(bundle: Bundle, arch: str) -> Check:
+    """The program's test of itself: golden steps, some saturating, and the state after them."""
+    name = PROGRAM.format(machine=arch)
+    done = self_test(bundle.file(name).read_bytes(), arch)
+    if done.not_run is not None:
+        return Check(name, "native", not_run=done.not_run)
+    return Check(
+        f"{name}, by {done.by}",
+        "native",
+        steps=done.steps,
+        bytes=2 * done.steps * len(bundle.interface.task.outputs),
+        mismatches=0 if done.wrong is None else 1,
+        first_mismatch=done.wrong,
+    )
+
+
+def _linux_libraries(bundle: Bundle) -> list[Check]:
+    """Those of other architectures have no Python here that could load them."""
+    others = [arch for arch in _with(bundle, LIBRARY) if LIBRARY.format(machine=arch) != LIBRARY_HERE]
+    if not others:
+        return []
+    reason = "a Python of that architecture loads it; the program, of the same kernels, ran"
+    return [Check(f"the library of {', '.join(others)}", "native", not_run=reason)]
 
 
 def _on_accelerators(bundle: Bundle) -> list[Check]:

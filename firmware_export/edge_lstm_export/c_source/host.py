@@ -18,16 +18,19 @@ HOST_KERNELS = {
 """Kernel set of a machine, by ``platform.machine()``; any other has the portable one."""
 
 
-def host_sources(model: NativeModel | FloatModel) -> dict[str, bytes]:
+def host_sources(model: NativeModel | FloatModel, kernel_set_name: str | None = None) -> dict[str, bytes]:
     """``write_c`` or ``write_c_float`` of the model, and what ``edge_lstm.runtimes.c_library`` loads.
+
+    Args:
+        kernel_set_name: of an integer model; None takes this computer's.
 
     Raises:
         ExportError: as they do.
     """
-    return {**_model_sources(model), **kernels.kernel_files([kernels.HOST_FILE])}
+    return {**_model_sources(model, kernel_set_name), **kernels.kernel_files([kernels.HOST_FILE])}
 
 
-def _model_sources(model: NativeModel | FloatModel) -> dict[str, bytes]:
+def _model_sources(model: NativeModel | FloatModel, kernel_set_name: str | None) -> dict[str, bytes]:
     if isinstance(model, FloatModel):
         return write_c_float(model)
-    return write_c(model, kernel_set_name=HOST_KERNELS.get(platform.machine(), "portable"))
+    return write_c(model, kernel_set_name=kernel_set_name or HOST_KERNELS.get(platform.machine(), "portable"))

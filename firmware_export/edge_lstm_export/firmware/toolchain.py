@@ -122,6 +122,18 @@ def build(
     return compiled(name, core.title, sources, [*flags, *chosen.link, *script, "-Wl,--gc-sections", *extra])
 
 
+def command_of(name: str, title: str) -> list[str]:
+    """The command of a toolchain.
+
+    Raises:
+        MissingDependencyError: if it is not installed.
+    """
+    command = TOOLCHAINS[name].command()
+    if command is None:
+        raise MissingDependencyError(f"{name} is not installed, it compiles for {title}; {TOOLCHAINS[name].install}")
+    return command
+
+
 def compiled(name: str, title: str, sources: Mapping[str, bytes], arguments: Sequence[str]) -> bytes:
     """The ELF of C sources.
 
@@ -134,10 +146,7 @@ def compiled(name: str, title: str, sources: Mapping[str, bytes], arguments: Seq
     Raises:
         MissingDependencyError, TooLargeError, ExportError: as ``build``.
     """
-    chosen = TOOLCHAINS[name]
-    command = chosen.command()
-    if command is None:
-        raise MissingDependencyError(f"{name} is not installed, it compiles for {title}; {chosen.install}")
+    chosen, command = TOOLCHAINS[name], command_of(name, title)
     units = sorted(n for n in sources if n.endswith((".c", ".S")))
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         for file, content in sources.items():
