@@ -149,8 +149,8 @@ def test_a_file_of_the_users_with_the_name_of_a_package_is_not_taken_for_it(base
     assert done.returncode == 0, done.stdout
 
 
-def test_tflite_runtime_under_numpy_2_is_found_broken(bare, tmp_path):
-    """The real two: it imports without a complaint, and fails with its first model."""
+def test_tflite_runtime_under_numpy_2_is_found_broken_and_not_run(bare, runnable_bundles):
+    """The real two: it imports without a complaint, and fails with its first model; a stream passes it over."""
     place = bare("click", "safetensors", "tflite-runtime")
     pip = [sys.executable, "-m", "pip", "--python", place / "bin" / "python", "install", "-q", "numpy>=2"]
     subprocess.run(pip, check=True, timeout=300)
@@ -160,6 +160,11 @@ def test_tflite_runtime_under_numpy_2_is_found_broken(bare, tmp_path):
     assert found["numpy"]["found"].startswith("2.")
     assert found["tflite-runtime"]["status"] == "broken"
     assert "pip install 'numpy<2'" in found["tflite-runtime"]["advice"]
+    command = [place / "bin" / "python", "-c", MAIN, "stream", runnable_bundles["classify"], "--arithmetic", "tflite"]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "", 1)
+    assert "back end reference, arithmetic tflite; passed over: " in done.stderr
+    assert "tflite-runtime (built for NumPy 1, this is 2." in done.stderr
 
 
 def test_a_workstation_with_everything_is_sound_and_examined_within_5_seconds():

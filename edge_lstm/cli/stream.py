@@ -13,6 +13,7 @@ import click
 from edge_lstm.cli import options
 
 if TYPE_CHECKING:
+    from edge_lstm.runtimes.choice import Choice
     from edge_lstm.streaming.live import LiveStream
     from edge_lstm.streaming.sinks import Sink
 
@@ -51,6 +52,7 @@ _DEFAULTS = {
 @click.option("--when-full", help="block or drop-oldest.  [default: drop-oldest for sensors, else block]")
 @click.option("--state", type=options.PATH, help="Keep the stream's state in this file, and go on from it.")
 @click.option("--state-every", default="60s", show_default=True, help="Write it every '1000' (steps) or '60s'.")
+@click.option("-v", "--verbose", is_flag=True, help="Say which back end runs, and why none before it.")
 @click.pass_context
 def stream(
     ctx: click.Context,
@@ -67,6 +69,7 @@ def stream(
     state: Path | None,
     state_every: str,
     public_key: Path | None,
+    verbose: bool,
     **policies: Any,
 ) -> None:
     """Samples from stdin, predictions to stdout, one a line.
@@ -112,8 +115,12 @@ def stream(
     opened = Bundle.open(bundle)
     facts = Facts.from_manifest(opened.manifest)
     setup = _setup(chosen, facts, source, state, state_every)
-    model = opened if target is None else LoadedModel.on_board(opened, target)
-    live = LiveStream(Stream(model, chosen["backend"], arithmetic, every_step), facts, setup)
+    if target is None:
+        model = LoadedModel.open(opened, chosen["backend"], arithmetic)
+    else:
+        model = LoadedModel.on_board(opened, target)
+    _say_choice(model.choice, as_json, verbose)
+    live = LiveStream(Stream(model, every_step=every_step), facts, setup)
     try:
         with Stopping() as stopping:
             out = open_sink(sink)
@@ -172,6 +179,15 @@ def _run(live: LiveStream, out: Sink, as_json: bool, stopping: Any) -> None:
             live.remember()
     finally:
         live.save()
+
+
+def _say_choice(choice: Choice | None, as_json: bool, verbose: bool) -> None:
+    """Which back end runs: to whoever asks or watches, and to everybody what they would not expect."""
+    if choice is None:
+        return
+    watched = choice.automatic and sys.stderr is not None and sys.stderr.isatty()
+    if verbose or watched or choice.slow or choice.caution:
+        click.echo(json.dumps({"backend": choice.to_json()}) if as_json else f"stream: {choice.to_text()}", err=True)
 
 
 def _say(live: LiveStream, as_json: bool, plain: bool) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_lstm.bundle import TFLITE_FUSED, TFLITE_STEP, Bundle
-from edge_lstm.errors import BundleError, MissingDependencyError, ProjectError
+from edge_lstm.bundle import LIBRARY, TFLITE_FUSED, TFLITE_STEP, Bundle
+from edge_lstm.errors import BundleError, EdgeLstmError, MissingDependencyError, ProjectError
+from edge_lstm.runtimes.choice import Choice, PassedOver
 
 if TYPE_CHECKING:
     from edge_lstm.runtimes.base import Runtime
@@ -25,10 +26,12 @@ class BackEnd:
         open: a bundle and an arithmetic → its runtime in zero state. Raises BundleError if the bundle lacks the file it
             runs, MissingDependencyError if the back end is not installed.
         arithmetics: what it can compute, the first being its default.
+        caution: what nobody has checked of it.
     """
 
     open: Callable[[Bundle, str], Runtime]
     arithmetics: tuple[str, ...]
+    caution: str = ""
 
 
 def _reference(bundle: Bundle, arithmetic: str) -> Runtime:
@@ -43,8 +46,13 @@ def _c(bundle: Bundle, arithmetic: str) -> Runtime:
     file = bundle.library()
     runtime = CLibrary(file)
     if runtime.arithmetic != arithmetic:
-        raise BundleError(f"{file}: computes {runtime.arithmetic}, not {arithmetic}; choose another --backend")
+        said = f"{file}: computes {runtime.arithmetic}, not {arithmetic}; choose another --backend"
+        raise _OtherArithmeticError(said)
     return runtime
+
+
+class _OtherArithmeticError(BundleError):
+    """The bundle's library is sound and of no use: a bundle has one library, of one arithmetic."""
 
 
 _TFLITE_FILES = {"tflite": TFLITE_FUSED, "step": TFLITE_STEP}
@@ -81,8 +89,8 @@ PREFERENCE = ("c", "tflite-runtime", "litert", "tflm", "reference")
 """Fastest first: what ``auto`` tries, among the back ends that compute the arithmetic asked for."""
 
 
-def open_runtime(bundle: Bundle, backend: str = "auto", arithmetic: str | None = None) -> tuple[Runtime, str]:
-    """A runtime of the bundle, in its zero state, and the arithmetic it computes.
+def open_runtime(bundle: Bundle, backend: str = "auto", arithmetic: str | None = None) -> Choice:
+    """A runtime of the bundle, in its zero state, and how it was chosen.
 
     Args:
         backend: a name of ``BACK_ENDS``, or ``auto``: the fastest that is installed here and computes ``arithmetic``.
@@ -92,12 +100,15 @@ def open_runtime(bundle: Bundle, backend: str = "auto", arithmetic: str | None =
         ProjectError: if there is no such back end, or it cannot compute ``arithmetic``.
         BundleError: if the bundle does not hold that arithmetic, or lacks the file this back end runs.
         MissingDependencyError: if the back end is not installed here.
+        TargetError: if the accelerator that it runs on is not there.
     """
     if backend not in ("auto", *BACK_ENDS):
         raise ProjectError(f"back end {backend!r} is not known; choose one of auto, {', '.join(BACK_ENDS)}")
     row = BACK_ENDS["reference" if backend == "auto" else backend]
     chosen = _shared(bundle, row.arithmetics, f"back end {backend}", arithmetic)
-    return (_fastest(bundle, chosen) if backend == "auto" else row.open(bundle, chosen)), chosen
+    if backend == "auto":
+        return _fastest(bundle, chosen)
+    return Choice(row.open(bundle, chosen), chosen, backend, caution=row.caution)
 
 
 def _shared(bundle: Bundle, computed: tuple[str, ...], who: str, asked: str | None) -> str:
@@ -116,11 +127,31 @@ def _shared(bundle: Bundle, computed: tuple[str, ...], who: str, asked: str | No
     return shared[0]
 
 
-def _fastest(bundle: Bundle, arithmetic: str) -> Runtime:
+def _fastest(bundle: Bundle, arithmetic: str) -> Choice:
+    passed_over: list[PassedOver] = []
     for name in PREFERENCE[:-1]:
-        if arithmetic in BACK_ENDS[name].arithmetics:
-            try:
-                return BACK_ENDS[name].open(bundle, arithmetic)
-            except (MissingDependencyError, BundleError):
-                continue
-    return BACK_ENDS[PREFERENCE[-1]].open(bundle, arithmetic)
+        if arithmetic not in BACK_ENDS[name].arithmetics:
+            passed_over.append(PassedOver(name, f"does not compute {arithmetic}"))
+            continue
+        try:
+            runtime = BACK_ENDS[name].open(bundle, arithmetic)
+        except (MissingDependencyError, BundleError) as error:
+            passed_over.append(_passed_over(bundle, name, error))
+            continue
+        return Choice(runtime, arithmetic, name, True, tuple(passed_over))
+    runtime = BACK_ENDS[PREFERENCE[-1]].open(bundle, arithmetic)
+    return Choice(runtime, arithmetic, PREFERENCE[-1], True, tuple(passed_over))
+
+
+def _passed_over(bundle: Bundle, name: str, error: EdgeLstmError) -> PassedOver:
+    """What an error says, without where; and its next move, if the computer or the export is at fault."""
+    what, _, move = str(error).rpartition("; ")
+    for known in (f"{bundle.path}: ", f"{bundle.path}/", f"the back end {name} is ", f"{name} "):
+        what = what.removeprefix(known)
+    return PassedOver(name, what, move if isinstance(error, MissingDependencyError) or _strange(bundle, error) else "")
+
+
+def _strange(bundle: Bundle, error: EdgeLstmError) -> bool:
+    """Whether a bundle with libraries for some computers has none that is of use on this one."""
+    library = LIBRARY.rpartition("/")[2]
+    return not isinstance(error, _OtherArithmeticError) and any(n.endswith(library) for n in bundle.manifest["files"])

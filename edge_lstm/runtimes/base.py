@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.errors import BundleError, InputError
+from edge_lstm.errors import BundleError, InputError, MissingDependencyError
 from edge_lstm.integer import Arithmetic
 
 Array = NDArray[Any]
@@ -70,6 +70,14 @@ def read_tflite(model: bytes | Path) -> bytes:
     if content[4:8] != b"TFL3":
         raise BundleError(f"{where(model)}: not a TFLite file; export the bundle anew")
     return content
+
+
+def not_usable(name: str, install: str, error: ImportError) -> MissingDependencyError:
+    """The error of an interpreter that is not there, or whose import fails: built for another NumPy or C library."""
+    if isinstance(error, ModuleNotFoundError):
+        return MissingDependencyError(f"the back end {name} is not installed; {install}")
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return MissingDependencyError(f"the back end {name} is installed and does not load: {said}; {install} again")
 
 
 def where(model: bytes | Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_lstm.errors import MissingDependencyError
+from edge_lstm.runtimes.base import not_usable
 from edge_lstm.runtimes.explicit_state import ExplicitState
 from edge_lstm.runtimes.lite_interpreter import StateInside, load
 
@@ -21,6 +21,6 @@ def litert(model: bytes | Path) -> StateInside | ExplicitState:
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
-        raise MissingDependencyError("the back end litert is not installed: pip install 'edge-lstm[tflite]'") from error
+        raise not_usable(NAME, "pip install 'edge-lstm[tflite]'", error) from error
     # By default XNNPACK takes the dense head and rounds it in float32; the plain kernels round as tflite-runtime does.
     return load(NAME, Interpreter, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, model)

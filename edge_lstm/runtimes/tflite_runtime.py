@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from edge_lstm.errors import MissingDependencyError
+from edge_lstm.runtimes.base import not_usable
 from edge_lstm.runtimes.explicit_state import ExplicitState
 from edge_lstm.runtimes.lite_interpreter import StateInside, load
 
 NAME = "tflite-runtime"
+BUILT_FOR_NUMPY_1 = ("2.12.0", "2.13.0", "2.14.0")
+"""The last on PyPI; others go on building newer ones."""
 
 
 def tflite_runtime(model: bytes | Path) -> StateInside | ExplicitState:
@@ -26,10 +31,16 @@ def tflite_runtime(model: bytes | Path) -> StateInside | ExplicitState:
             "litert"
         )
     try:
+        import tflite_runtime as package
+
+        # It would fail with its first model, after NumPy has filled the screen.
+        if int(np.__version__.partition(".")[0]) > 1 and package.__version__ in BUILT_FOR_NUMPY_1:
+            raise MissingDependencyError(
+                f"the back end tflite-runtime is built for NumPy 1, this is {np.__version__}; "
+                "pip install 'numpy<2', or use the back end litert"
+            )
         from tflite_runtime.interpreter import Interpreter, OpResolverType
     except ImportError as error:
-        raise MissingDependencyError(
-            "the back end tflite-runtime is not installed: pip install 'edge-lstm[tflite]' (Linux, Python 3.11), or "
-            "use the back end litert"
-        ) from error
+        move = "pip install 'edge-lstm[tflite]' (Linux, Python 3.11), or use the back end litert"
+        raise not_usable(NAME, move, error) from error
     return load(NAME, Interpreter, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, model)

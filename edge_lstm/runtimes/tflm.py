@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import BundleError, MissingDependencyError
+from edge_lstm.errors import BundleError
 from edge_lstm.integer import Arithmetic
-from edge_lstm.runtimes.base import Array, State, fitting, read_tflite, where
+from edge_lstm.runtimes.base import Array, State, fitting, not_usable, read_tflite, where
 from edge_lstm.runtimes.explicit_state import ExplicitState, TensorInfo
 from edge_lstm.tensor_names import cell_state, hidden_state
 
@@ -74,9 +74,7 @@ def tflm(model: bytes | Path) -> MicroStateInside | ExplicitState:
     try:
         from tflite_micro.python.tflite_micro import runtime
     except ImportError as error:
-        raise MissingDependencyError(
-            "the back end tflm is not installed: pip install 'edge-lstm[micro]' (Linux on x86-64)"
-        ) from error
+        raise not_usable(NAME, "pip install 'edge-lstm[micro]' (Linux on x86-64)", error) from error
     content = read_tflite(model)
     try:
         graph = runtime.convert_bytearray_to_object(content).subgraphs[0]

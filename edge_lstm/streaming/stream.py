@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge_lstm.modelfile import Model
     from edge_lstm.runtimes.base import Runtime
     from edge_lstm.runtimes.c_library import Pushing
+    from edge_lstm.runtimes.choice import Choice
 
 Array = NDArray[Any]
 
@@ -34,12 +35,16 @@ class LoadedModel:
         runtime: in its zero state; it belongs to the streams from here on.
         arithmetic: what it computes.
         identity: sha256 of the model file, by which a saved state knows its model.
+        choice: how its back end was chosen; None on a board.
     """
 
-    def __init__(self, model: Model, runtime: Runtime, arithmetic: str, identity: str) -> None:
+    def __init__(
+        self, model: Model, runtime: Runtime, arithmetic: str, identity: str, choice: Choice | None = None
+    ) -> None:
         self.interface: Interface = model.interface
         self._shared = SharedRuntime(runtime)
         self.arithmetic, self.identity = arithmetic, identity
+        self.choice = choice
         self._model = model
         decoding = Decoding(1.0) if isinstance(model, FloatModel) else model.decoding
         self._scale, self._zero, self._outputs = decoding.scale, decoding.zero, len(model.interface.task.outputs)
@@ -49,8 +54,9 @@ class LoadedModel:
         """Load a bundle; ``Stream`` says what the arguments are and what is raised."""
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(bundle)
-        runtime, chosen = open_runtime(bundle, backend, arithmetic)
-        return cls(bundle.model(chosen), runtime, chosen, bundle.digest(MODEL_FILES[chosen]))
+        choice = open_runtime(bundle, backend, arithmetic)
+        name = choice.arithmetic
+        return cls(bundle.model(name), choice.runtime, name, bundle.digest(MODEL_FILES[name]), choice)
 
     @classmethod
     def on_board(cls, bundle: Bundle | str | Path, url: str) -> LoadedModel:
