@@ -13,7 +13,10 @@ import click
 from edge_lstm.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edge_lstm.runtimes.choice import Choice
+    from edge_lstm.streaming.lines import Reading
     from edge_lstm.streaming.live import LiveStream
     from edge_lstm.streaming.sinks import Sink
 
@@ -99,6 +102,7 @@ def stream(
     from edge_lstm.streaming import LoadedModel, Stream
     from edge_lstm.streaming.facts import Facts
     from edge_lstm.streaming.live import LiveStream
+    from edge_lstm.streaming.notify import Notifier
     from edge_lstm.streaming.sinks import open_sink
 
     if sys.stdin is None or sys.stdout is None:
@@ -122,10 +126,11 @@ def stream(
     _say_choice(model.choice, as_json, verbose)
     live = LiveStream(Stream(model, every_step=every_step), facts, setup)
     try:
-        with Stopping() as stopping:
+        with Stopping() as stopping, Notifier.asked(lambda: f"{live.counts.samples} samples taken") as notifier:
             out = open_sink(sink)
             try:
-                _run(live, out, as_json, stopping)
+                notifier.ready()
+                _run(live, notifier.watched(iter(live.readings())), out, as_json, stopping)
             finally:
                 out.close()
     except Stopped as stopped:
@@ -162,9 +167,8 @@ def _setup(chosen: dict[str, Any], facts: Any, source: str, state: Path | None, 
     )
 
 
-def _run(live: LiveStream, out: Sink, as_json: bool, stopping: Any) -> None:
+def _run(live: LiveStream, readings: Iterator[Reading], out: Sink, as_json: bool, stopping: Any) -> None:
     """Take samples until the source ends; the state is written whatever ends it."""
-    readings = iter(live.readings())
     try:
         while True:
             with stopping.waiting():
