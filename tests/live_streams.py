@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from click.testing import CliRunner, Result
@@ -18,6 +20,7 @@ from edge_lstm.cli import cli
 from edge_lstm.streaming import Stream
 
 HEADER = "ax,ay,az\n"
+MOSQUITTO = "/usr/sbin/mosquitto"
 COMMAND = (sys.executable, "-c", "from edge_lstm.cli import main; main()", "stream")
 
 
@@ -80,3 +83,63 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def fails(process: subprocess.Popen[str], message: str) -> None:
+    """It ends with one line and exit code 2."""
+    assert process.wait(20) == 2
+    error = process.stderr.read()
+    assert error.count("\n") == 1
+    assert error.startswith("edge-lstm: error: ")
+    assert message in error
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to the command, once it listens."""
+    made: list[socket.socket] = []
+
+    def try_once() -> list[socket.socket]:
+        with contextlib.suppress(ConnectionRefusedError):
+            made.append(socket.create_connection(("127.0.0.1", port)))
+        return made
+
+    until(try_once)
+    return made[0]
+
+
+@contextlib.contextmanager
+def broker(folder: Path, *lines: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A mosquitto of our own; its port."""
+    port = free_port()
+    (folder / "mosquitto.conf").write_text("\n".join([f"listener {port} 127.0.0.1", *lines]) + "\n")
+    process = subprocess.Popen(
+        [MOSQUITTO, "-c", str(folder / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        connected(port).close()
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextlib.contextmanager
+def client(
+    port: int, host: str = "127.0.0.1", context: ssl.SSLContext | None = None
+) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+    """Another client of a broker, and what it hears."""
+    from paho.mqtt import client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    made = mqtt.Client(CallbackAPIVersion.VERSION2)
+    heard: list[tuple[str, str]] = []
+    made.on_message = lambda _c, _d, message: heard.append((message.topic, message.payload.decode()))
+    if context is not None:
+        made.tls_set_context(context)
+    made.connect(host, port)
+    made.loop_start()
+    try:
+        yield made, heard
+    finally:
+        made.disconnect()
+        made.loop_stop()

@@ -15,24 +15,12 @@ import tty
 from pathlib import Path
 
 import pytest
-from live_streams import HEADER, free_port, line, live, read, run, said, text, until
+from live_streams import HEADER, broker, client, connected, fails, free_port, line, live, read, run, said, text, until
 
 from edge_lstm.streaming.counts import Counts
 from edge_lstm.streaming.feed import Feed
 from edge_lstm.streaming.lines import Reading
 from edge_lstm.streaming.sources.iio import IioSource
-
-MOSQUITTO = "/usr/sbin/mosquitto"
-
-
-def fails(process, message):
-    """It ends with one line and exit code 2."""
-    assert process.wait(20) == 2
-    error = process.stderr.read()
-    assert error.count("\n") == 1
-    assert error.startswith("edge-lstm: error: ")
-    assert message in error
-
 
 # A growing file
 
@@ -143,19 +131,6 @@ def test_tcp_lines_from_a_server_to_a_server(own_bundle, samples):
             assert (process.wait(20), process.stderr.read(), process.stdout.read()) == (0, "", "")
 
 
-def connected(port):
-    """A connection to the command, once it listens."""
-    made = []
-
-    def try_once():
-        with contextlib.suppress(ConnectionRefusedError):
-            made.append(socket.create_connection(("127.0.0.1", port)))
-        return made
-
-    until(try_once)
-    return made[0]
-
-
 def test_tcp_senders_may_come_and_go(own_bundle, samples):
     """A sensor that restarts connects again, in columns of its own; the stream goes on."""
     port, expected = free_port(), said(own_bundle, samples)
@@ -253,39 +228,6 @@ def test_a_header_said_once_holds_after_a_restart(own_bundle, samples, tmp_path)
 
 
 # MQTT
-
-
-@contextlib.contextmanager
-def broker(folder, *lines):
-    """A mosquitto of our own; its port."""
-    port = free_port()
-    (folder / "mosquitto.conf").write_text("\n".join([f"listener {port} 127.0.0.1", *lines]) + "\n")
-    process = subprocess.Popen(
-        [MOSQUITTO, "-c", str(folder / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        connected(port).close()
-        yield process, port
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@contextlib.contextmanager
-def client(port):
-    from paho.mqtt import client as mqtt
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    made = mqtt.Client(CallbackAPIVersion.VERSION2)
-    heard = []
-    made.on_message = lambda _c, _d, message: heard.append((message.topic, message.payload.decode()))
-    made.connect("127.0.0.1", port)
-    made.loop_start()
-    try:
-        yield made, heard
-    finally:
-        made.disconnect()
-        made.loop_stop()
 
 
 def test_messages_in_and_messages_out(own_bundle, samples, tmp_path):

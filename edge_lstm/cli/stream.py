@@ -92,6 +92,9 @@ def stream(
     --from  -  file:PATH  serial:PORT[?baud=115200]  tcp://HOST:PORT  tcp-listen://[HOST]:PORT
             udp://[HOST]:PORT  iio:FOLDER[?rate=10]  mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC
     --to    -  file:PATH  tcp://HOST:PORT  mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC
+    TLS     mqtts://[USER@]HOST[:PORT]/TOPIC[?ca=FILE&cert=FILE&key=FILE]
+
+    A broker's password is better given by EDGE_LSTM_MQTT_PASSWORD: addresses are seen by every user of the computer.
 
     What happened besides predictions is counted and said once at the end, on stderr.
     """  # noqa: D301 - click takes the backspace itself as "do not wrap this paragraph"

@@ -19,6 +19,7 @@ from edge_lstm.streaming.prediction import Prediction
 from edge_lstm.streaming.saving import Memory, Pace, StateFile, held_values
 from edge_lstm.streaming.sources import Source, open_source
 from edge_lstm.streaming.stream import Stream
+from edge_lstm.streaming.urls import public
 
 WhenFull = Literal["block", "drop-oldest"]
 
@@ -144,7 +145,7 @@ class LiveStream:
         if self._file is None:
             return
         held = tuple(None if math.isnan(value) else value for value in self._admission.held)
-        memory = Memory(held, self._gaps.last, self._setup.source, self._position, self._reader.header)
+        memory = Memory(held, self._gaps.last, public(self._setup.source), self._position, self._reader.header)
         self._file.write(self._stream.save(), memory)
 
     def close(self) -> None:
@@ -167,7 +168,7 @@ class LiveStream:
 
     def _take_up(self, memory: Memory) -> None:
         """Go on in the source where the last process stopped."""
-        if memory.source != self._setup.source:
+        if memory.source != public(self._setup.source):
             return
         # A pipe or a connection begins anew and says its header again; a sensor or the middle of a file does not.
         if memory.header is not None and (self._source.live or memory.position is not None):

@@ -10,8 +10,9 @@ from typing import Protocol, TextIO
 from edge_lstm.errors import LinkError
 from edge_lstm.streaming.sources.base import reason
 from edge_lstm.streaming.sources.mqtt import ANSWER_SECONDS, AT_LEAST_ONCE, Broker, connected
-from edge_lstm.streaming.sources.schemes import broker_of
+from edge_lstm.streaming.sources.schemes import SCHEMES, broker_of
 from edge_lstm.streaming.sources.tcp import connect
+from edge_lstm.streaming.sources.tls import FILES as TLS_FILES
 from edge_lstm.streaming.urls import Address
 
 
@@ -117,7 +118,8 @@ SINKS: dict[str, tuple[str, Callable[[Address], Sink]]] = {
     "-": ("-", lambda _address: TextSink(sys.stdout)),
     "file": ("file:PATH", lambda a: FileSink(a.url, a.where)),
     "tcp": ("tcp://HOST:PORT", lambda a: TcpSink(a.url, *a.host_and_port())),
-    "mqtt": ("mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC", lambda a: MqttSink(broker_of(a))),
+    "mqtt": (SCHEMES["mqtt"].example, lambda a: MqttSink(broker_of(a))),
+    "mqtts": (SCHEMES["mqtts"].example, lambda a: MqttSink(broker_of(a))),
 }
 """Scheme → how its address is written, and what opens it."""
 
@@ -130,5 +132,5 @@ def open_sink(url: str) -> Sink:
         LinkError: if there is nothing behind it.
         MissingDependencyError: if what it needs is not installed.
     """
-    address = Address.parse(url, SINKS)
+    address = Address.parse(url, SINKS, files=TLS_FILES if url.startswith("mqtts:") else ())
     return SINKS[address.scheme][1](address)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from edge_lstm.errors import ProjectError
@@ -19,20 +21,23 @@ class Address:
         scheme: what comes before the colon; ``-`` for standard input or output.
         where: what comes between the colon and the question mark, as written.
         query: the numbers behind the question mark.
+        files: the paths there.
     """
 
     url: str
     scheme: str
     where: str
     query: dict[str, float]
+    files: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, url: str, schemes: Iterable[str], keys: Iterable[str] = ()) -> Address:
+    def parse(cls, url: str, schemes: Iterable[str], keys: Iterable[str] = (), files: Iterable[str] = ()) -> Address:
         """Take ``url`` apart.
 
         Args:
             schemes: those that are known.
             keys: the numbers it may ask for.
+            files: the files it may name.
 
         Raises:
             ProjectError: if its scheme, a key or a value is not usable.
@@ -42,9 +47,15 @@ class Address:
         scheme, colon, rest = url.partition(":")
         if not colon or scheme not in schemes:
             known = ", ".join(name if name == STANDARD else f"{name}:" for name in schemes)
-            raise ProjectError(f"{url!r}: {scheme!r} is no kind of address; choose from {known}")
+            raise ProjectError(f"{public(url)!r}: {scheme!r} is no kind of address; choose from {known}")
         where, _, query = rest.partition("?")
-        return cls(url, scheme, where, dict(_number(url, *pair, tuple(keys)) for pair in parse_qsl(query, True)))
+        address = cls(url, scheme, where, {})
+        for key, text in parse_qsl(query, True):
+            if key in files:
+                address.files[key] = _path(address.public, key, text)
+            else:
+                address.query[key] = _number(address.public, key, text, (*keys, *files))
+        return address
 
     def host_and_port(self, port: int | None = None, any_host: bool = False) -> tuple[str, int]:
         """The host and the port of ``//HOST:PORT``.
@@ -60,9 +71,11 @@ class Address:
         try:
             found = parts.port or port
         except ValueError as error:
-            raise ProjectError(f"{self.url}: {error}; give a port from 1 to 65535") from error
+            # A password with a slash in it ends up where the port should be.
+            words = "no port is there" if "@" in self.where else error
+            raise ProjectError(f"{self.public}: {words}; give a port from 1 to 65535") from error
         if found is None or not (parts.hostname or any_host):
-            raise ProjectError(f"{self.url}: host or port is missing; write {self.scheme}://HOST:PORT")
+            raise ProjectError(f"{self.public}: host or port is missing; write {self.scheme}://HOST:PORT")
         return parts.hostname or "", found
 
     def user_and_password(self) -> tuple[str | None, str | None]:
@@ -77,30 +90,42 @@ class Address:
         """
         path = unquote(self._parts().path.removeprefix("/"))
         if not path:
-            raise ProjectError(f"{self.url}: the topic is missing; write {self.scheme}://HOST/TOPIC")
+            raise ProjectError(f"{self.public}: the topic is missing; write {self.scheme}://HOST/TOPIC")
         return path
 
     @property
     def public(self) -> str:
         """The URL for messages: without a password."""
-        _, password = self.user_and_password() if self.where.startswith("//") else (None, None)
-        return self.url if password is None else self.url.replace(f":{self._parts().password}@", ":…@")
+        return public(self.url)
 
     def _parts(self) -> SplitResult:
         try:
             # An MQTT wildcard '#' is no fragment.
             return urlsplit(f"x:{self.where}", allow_fragments=False)
         except ValueError as error:
-            raise ProjectError(f"{self.url}: {error}; correct it") from error
+            raise ProjectError(f"{self.public}: {error}; correct it") from error
 
 
-def _number(url: str, key: str, text: str, keys: tuple[str, ...]) -> tuple[str, float]:
+def public(url: str) -> str:
+    """A URL without its password, also where it is written so badly that it cannot be taken apart."""
+    return re.sub(r"(://[^/:@]*):(?:[^/]*(?=@)|.*(?=@))", r"\1:…", url)
+
+
+def _path(url: str, key: str, text: str) -> Path:
+    if not text:
+        raise ProjectError(f"{url}: {key} names no file; write ?{key}=FILE")
+    return Path(text)
+
+
+def _number(url: str, key: str, text: str, keys: tuple[str, ...]) -> float:
     if key not in keys:
-        raise ProjectError(f"{url}: {key!r} is not known there; it takes {', '.join(keys) or 'nothing'}")
+        # A password with a question mark in it ends up here.
+        unknown = repr(key) if key.isidentifier() else "what stands behind the question mark"
+        raise ProjectError(f"{url}: {unknown} is not known there; it takes {', '.join(keys) or 'nothing'}")
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
         raise ProjectError(f"{url}: {key} is {text!r}; give a positive number")
-    return key, value
+    return value

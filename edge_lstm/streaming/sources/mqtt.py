@@ -1,17 +1,20 @@
-"""``mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC``: messages, each with one line or several."""
+"""``mqtt://`` or ``mqtts://[USER:PASSWORD@]HOST[:PORT]/TOPIC``: messages, each with one line or several."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edge_lstm.errors import LinkError, MissingDependencyError
 from edge_lstm.streaming.sources.base import POLL, Wire, reason, text_of
+from edge_lstm.streaming.sources.tls import Tls, hung_up, refusal
 
-PORT = 1883
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+PASSWORD = "EDGE_LSTM_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
+"""Where the password of a user comes from whose address has none: addresses are seen by everybody on the computer."""
 KEEP_ALIVE = 30
 """Seconds after which a silent connection is asked whether it is alive."""
 ANSWER_SECONDS = 10.0
@@ -20,14 +23,20 @@ AT_LEAST_ONCE = 1
 
 @dataclass(frozen=True)
 class Broker:
-    """A topic at a broker."""
+    """A topic at a broker.
+
+    Args:
+        url: for messages.
+        tls: None speaks in the clear.
+    """
 
     url: str
     host: str
     port: int
     topic: str
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
 
     def gone(self, error: object) -> LinkError:
         return LinkError(f"{self.url}: the broker is gone: {error}; start again when it is back")
@@ -81,17 +90,30 @@ def connected(broker: Broker) -> Any:
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     if broker.user is not None:
         client.username_pw_set(broker.user, broker.password)
+    if broker.tls is not None:
+        client.tls_set_context(broker.tls.context(broker.url))
     codes: list[Any] = []
     client.on_connect = lambda _client, _data, _flags, code, _more: codes.append(code)
     try:
         client.connect(broker.host, broker.port, KEEP_ALIVE)
     except (OSError, ValueError) as error:
-        words = reason(error) if isinstance(error, OSError) else str(error)
-        raise LinkError(f"{broker.url}: cannot be reached: {words}; check host, port and network") from error
-    wait(client, broker, lambda: bool(codes))
+        raise _unreachable(broker, error) from error
+    try:
+        wait(client, broker, lambda: bool(codes))
+    except LinkError as error:
+        # A broker that wants other security hangs up before it answers.
+        if broker.tls is not None:
+            raise hung_up(broker.url, broker.tls) from error
+        raise LinkError(f"{error}, or check whether it wants TLS: mqtts://") from error
     if codes[0].is_failure:
         raise LinkError(f"{broker.url}: the broker refuses: {codes[0]}; check user and password")
     return client
+
+
+def _unreachable(broker: Broker, error: OSError | ValueError) -> LinkError:
+    words = reason(error) if isinstance(error, OSError) else str(error)
+    refused = refusal(broker.url, error) if broker.tls is not None and isinstance(error, OSError) else None
+    return refused or LinkError(f"{broker.url}: cannot be reached: {words}; check host, port and network")
 
 
 def wait(client: Any, broker: Broker, done: Callable[[], bool]) -> None:

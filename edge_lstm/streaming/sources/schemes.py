@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from edge_lstm.errors import ProjectError
 from edge_lstm.streaming.counts import Counts
 from edge_lstm.streaming.sources.base import Source
 from edge_lstm.streaming.sources.iio import RATE, IioSource
-from edge_lstm.streaming.sources.mqtt import PORT as MQTT_PORT
-from edge_lstm.streaming.sources.mqtt import Broker, MqttSource
+from edge_lstm.streaming.sources.mqtt import PASSWORD, PORTS, Broker, MqttSource
 from edge_lstm.streaming.sources.serial_lines import BAUD, SerialSource
 from edge_lstm.streaming.sources.stdin import StdinSource
 from edge_lstm.streaming.sources.tail import TailSource
 from edge_lstm.streaming.sources.tcp import TcpListenSource, TcpSource
+from edge_lstm.streaming.sources.tls import FILES as TLS_FILES
+from edge_lstm.streaming.sources.tls import Tls
 from edge_lstm.streaming.sources.udp import UdpSource
 from edge_lstm.streaming.urls import Address
 
@@ -29,12 +31,14 @@ class Scheme:
         words: what it reads.
         open: its source, from an address, the model's channels and where to count.
         keys: the numbers that may stand behind its question mark.
+        files: the files that may.
     """
 
     example: str
     words: str
     open: Callable[[Address, Sequence[str], Counts], Source]
     keys: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -60,6 +64,12 @@ SCHEMES: dict[str, Scheme] = {
         "messages of a broker",
         lambda a, _channels, _counts: MqttSource(broker_of(a)),
     ),
+    "mqtts": Scheme(
+        "mqtts://[USER:PASSWORD@]HOST[:PORT]/TOPIC[?ca=FILE&cert=FILE&key=FILE]",
+        "the same by TLS",
+        lambda a, _channels, _counts: MqttSource(broker_of(a)),
+        files=TLS_FILES,
+    ),
     "serial": Scheme(
         "serial:PORT[?baud=115200]",
         "lines of a serial port",
@@ -84,7 +94,8 @@ def open_source(url: str, channels: Sequence[str], counts: Counts) -> Source:
         MissingDependencyError: if what it needs is not installed.
     """
     scheme = SCHEMES.get(url.partition(":")[0])
-    address = Address.parse(url, SCHEMES, () if scheme is None else scheme.keys)
+    known = ((), ()) if scheme is None else (scheme.keys, scheme.files)
+    address = Address.parse(url, SCHEMES, *known)
     return SCHEMES[address.scheme].open(address, channels, counts)
 
 
@@ -94,8 +105,12 @@ def broker_of(address: Address) -> Broker:
     Raises:
         ProjectError: if one is missing.
     """
-    host, port = address.host_and_port(MQTT_PORT)
-    return Broker(address.public, host, port, address.path(), *address.user_and_password())
+    host, port = address.host_and_port(PORTS[address.scheme])
+    user, password = address.user_and_password()
+    if user is not None and password is None:
+        password = os.environ.get(PASSWORD)
+    tls = Tls(**address.files) if address.scheme == "mqtts" else None
+    return Broker(address.public, host, port, address.path(), user, password, tls)
 
 
 def _path(address: Address) -> str:
