@@ -115,7 +115,7 @@ class StreamSpec(Table):
     """How ``edge-lstm stream`` runs when no flag says otherwise: the ``[stream]`` table.
 
     Args:
-        backend: ``auto``, ``reference``, ``c``, ``tflite-runtime``, ``litert`` or ``tflm``.
+        backend: ``auto``, ``reference``, ``c``, ``tflite-runtime``, ``litert``, ``tflm`` or ``edgetpu``.
         format: ``text`` or ``json``.
         missing: a missing value, or one that is not finite: ``refuse`` it, ``hold`` the channel's last one (for at most
             ``max_gap`` samples) or ``skip`` the sample; ``hold`` when the training data were held, else ``refuse``.

@@ -37,7 +37,7 @@ _DEFAULTS = {
 @click.command()
 @options.bundle
 @options.project
-@click.option("--backend", help="auto, reference, c, tflite-runtime, litert or tflm.  [default: auto]")
+@click.option("--backend", help="auto, reference, c, tflite-runtime, litert, tflm or edgetpu.  [default: auto]")
 @click.option("--arithmetic", help="native, tflite, tflm, step or float.  [default: the back end's own]")
 @click.option("--target", help="Run on a board: its serial port, or socket://HOST:PORT.  [default: here]")
 @click.option("--every-step", is_flag=True, help="Predict at every step, also inside a window.")

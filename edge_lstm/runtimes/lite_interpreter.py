@@ -5,12 +5,13 @@ A fused file keeps its state in variable tensors, found by name; an explicit-sta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import BundleError
+from edge_lstm.errors import BundleError, TargetError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State, fitting, read_tflite, where
 from edge_lstm.runtimes.explicit_state import ExplicitState, TensorInfo
@@ -63,18 +64,34 @@ class StateInside:
             )
 
 
-def load(name: str, interpreter_class: Any, resolver: Any, model: bytes | Path) -> StateInside | ExplicitState:
+def load(
+    name: str,
+    interpreter_class: Any,
+    resolver: Any,
+    model: bytes | Path,
+    delegates: Sequence[Any] = (),
+    move: str = "export it anew",
+) -> StateInside | ExplicitState:
     """A runtime over a file or its bytes.
+
+    Args:
+        delegates: for the operators that the interpreter has no kernels of.
+        move: what to do about a model that does not load.
 
     Raises:
         BundleError: if the interpreter refuses the model.
     """
     content = read_tflite(model)
     try:
-        interpreter = interpreter_class(model_content=content, num_threads=1, experimental_op_resolver_type=resolver)
+        interpreter = interpreter_class(
+            model_content=content,
+            num_threads=1,
+            experimental_op_resolver_type=resolver,
+            experimental_delegates=list(delegates),
+        )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise BundleError(f"{name} cannot load {where(model)}: {_first_line(error)}; export it anew") from error
+        raise BundleError(f"{name} cannot load {where(model)}: {_first_line(error)}; {move}") from error
     if len(interpreter.get_input_details()) > 1:
         return _explicit(name, interpreter)
     return StateInside(name, interpreter)
@@ -87,7 +104,12 @@ def _explicit(name: str, interpreter: Any) -> ExplicitState:
     def invoke(values: list[Array]) -> list[Array]:
         for tensor, value in zip(inputs, values, strict=True):
             interpreter.set_tensor(tensor.index, value)
-        interpreter.invoke()
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise TargetError(
+                f"{name} failed in a step: {_first_line(error)}; see that what it runs on is there"
+            ) from error
         return [interpreter.get_tensor(tensor.index) for tensor in outputs]
 
     return ExplicitState(name, "tflite", inputs, outputs, invoke)

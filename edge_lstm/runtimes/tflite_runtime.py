@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,16 @@ def tflite_runtime(model: bytes | Path) -> StateInside | ExplicitState:
         MissingDependencyError: if it is not installed, or TensorFlow is already in this process.
         BundleError: if the file does not load.
     """
+    found = package()
+    return load(NAME, found.Interpreter, found.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, model)
+
+
+def package() -> Any:
+    """The interpreter's module.
+
+    Raises:
+        MissingDependencyError: as ``tflite_runtime``.
+    """
     # Once TensorFlow is loaded, this wheel's interpreter binds to TensorFlow's symbols and corrupts memory.
     if "tensorflow" in sys.modules:
         raise MissingDependencyError(
@@ -31,16 +42,16 @@ def tflite_runtime(model: bytes | Path) -> StateInside | ExplicitState:
             "litert"
         )
     try:
-        import tflite_runtime as package
+        import tflite_runtime as wheel
 
         # It would fail with its first model, after NumPy has filled the screen.
-        if int(np.__version__.partition(".")[0]) > 1 and package.__version__ in BUILT_FOR_NUMPY_1:
+        if int(np.__version__.partition(".")[0]) > 1 and wheel.__version__ in BUILT_FOR_NUMPY_1:
             raise MissingDependencyError(
                 f"the back end tflite-runtime is built for NumPy 1, this is {np.__version__}; "
                 "pip install 'numpy<2', or use the back end litert"
             )
-        from tflite_runtime.interpreter import Interpreter, OpResolverType
+        from tflite_runtime import interpreter
     except ImportError as error:
         move = "pip install 'edge-lstm[tflite]' (Linux, Python 3.11), or use the back end litert"
         raise not_usable(NAME, move, error) from error
-    return load(NAME, Interpreter, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, model)
+    return interpreter
