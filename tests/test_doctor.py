@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.util
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
@@ -22,7 +24,10 @@ from click.testing import CliRunner
 from edge_lstm.board import board_names, load_board
 from edge_lstm.cli import cli
 from edge_lstm.compiler import compile_shared
-from edge_lstm.doctor import GROUPS, IDENTITY, PACKAGES, PROGRAMS, Here, edge_tpu_device, python_machine
+from edge_lstm.doctor import GROUPS, PACKAGES, PROGRAMS, Here
+from edge_lstm.doctor.computer import GOVERNOR, THROTTLED, governor, serial_ports, service_manager, throttling
+from edge_lstm.doctor.edge_tpu import edge_tpu_device
+from edge_lstm.doctor.packages import IDENTITY, python_machine
 from edge_lstm_export.emulators.qemu_user import MACHINES
 from edge_lstm_export.firmware.toolchain import TOOLCHAINS
 
@@ -98,6 +103,8 @@ def test_the_base_alone_is_sound_and_everything_else_is_missing(base):
     """As on a board: exit code 0, and each line that is missing says what to do."""
     code, found = doctor(base)
     assert code == 0
+    # What the computer is itself does not hang on what is installed.
+    found = {name: finding for name, finding in found.items() if finding["group"] != "here"}
     assert {name for name, finding in found.items() if finding["status"] == "ok"} == {"Python", "platform", *BASE}
     rest = [finding for finding in found.values() if finding["status"] != "ok"]
     assert {finding["status"] for finding in rest} == {"missing"}
@@ -331,3 +338,87 @@ def test_a_compiler_that_compiles_nothing_is_broken(base, tmp_path):
 def test_wheels_go_by_the_bits_of_python_and_not_of_the_kernel(kernel, is_64_bit, machine):
     """As on Raspberry Pi OS of 32 bits."""
     assert python_machine(kernel, is_64_bit) == machine
+
+
+def test_the_platform_names_the_programs_of_a_bundle(base):
+    """Which folder of linux/ is for this computer."""
+    assert doctor(base)[1]["platform"]["found"].endswith(f", takes a bundle's programs for {os.uname().machine}")
+
+
+def test_ssh_says_its_version_where_it_is_installed():
+    """It does so on stderr, unlike all others."""
+    row = next(row for row in PROGRAMS if row.name == "ssh")
+    found = row.examine(PC)
+    assert (found.status, found.group) == ("ok", "boards")
+    assert found.found.startswith("OpenSSH_")
+
+
+def test_systemd_is_there_where_it_runs(tmp_path):
+    """Installed and not running, as in a container, is of no use to a service."""
+    assert service_manager(tmp_path).status == "missing"
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert service_manager(tmp_path).found == "runs, without a journal"
+    (tmp_path / "run/systemd/journal").mkdir()
+    (tmp_path / "run/systemd/journal/socket").touch()
+    assert service_manager(tmp_path).found == "runs, with a journal"
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """What a user without rights may do; root may do everything."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_a_serial_port_that_this_user_may_not_open_is_said():
+    """The first thing that goes wrong on a Raspberry Pi, and the command that ends it."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        root = Path(folder)
+        root.chmod(0o755)
+        assert serial_ports(root).found == "none"
+        (root / "dev").mkdir()
+        for name, mode in (("ttyUSB0", 0o666), ("ttyACM0", 0o000), ("ttyS0", 0o000)):
+            (root / "dev" / name).touch(mode)
+            (root / "dev" / name).chmod(mode)
+        with as_nobody():
+            found = serial_ports(root)
+        assert (found.status, found.found) == ("missing", f"{root}/dev/ttyACM0 cannot be opened by this user")
+        assert "usermod -aG dialout" in found.advice
+        (root / "dev" / "ttyACM0").chmod(0o666)
+        with as_nobody():
+            assert serial_ports(root).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("bits", "status", "said"),
+    [
+        ("0\n", "ok", "neither under-voltage nor throttling since the start"),
+        ("50000\n", "ok", "good now; since the start: under-voltage, it is throttled"),
+        ("50005\n", "broken", "now: under-voltage, it is throttled"),
+        ("0x80008\n", "broken", "now: it is too hot"),
+    ],
+)
+def test_a_raspberry_pi_tells_of_its_power(tmp_path, bits, status, said):
+    """A weak power supply makes steps late; elsewhere there is nothing to tell."""
+    assert throttling(tmp_path) is None
+    (tmp_path / THROTTLED).parent.mkdir(parents=True)
+    (tmp_path / THROTTLED).write_text(bits)
+    found = throttling(tmp_path)
+    assert (found.status, found.found) == (status, said)
+    assert bool(found.advice) == (bits != "0\n")
+
+
+def test_a_governor_that_slows_the_clock_is_told(tmp_path):
+    """It is no fault: it saves power."""
+    assert governor(tmp_path) is None
+    (tmp_path / GOVERNOR).parent.mkdir(parents=True)
+    for name in ("performance", "ondemand"):
+        (tmp_path / GOVERNOR).write_text(f"{name}\n")
+        found = governor(tmp_path)
+        assert (found.status, found.found, bool(found.advice)) == ("ok", name, name != "performance")

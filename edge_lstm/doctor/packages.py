@@ -1,36 +1,15 @@
-"""What is installed here, whether it works, and what to do where it does not: for a workstation as for a board.
-
-Every check is a row of a table. A package is tried in a process of its own, because what is broken may crash; the
-interpreters get a model to run, because some import well and break on their first one. TensorFlow alone is not tried:
-its import takes seconds. This module needs nothing but Python, so that it can tell that the base is broken.
-"""
+"""The table of Python packages: how each is tried, where it has wheels, and what to do without."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
-import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, Literal
 
-from edge_lstm.compiler import compile_shared, find_compiler
-from edge_lstm.errors import ExportError, MissingDependencyError
-from edge_lstm_export.firmware.toolchain import TOOLCHAINS
-
-Status = Literal["ok", "missing", "broken"]
-
-SECONDS = 60.0
-"""A child that takes longer hangs; an emulated board needs ten for the slowest."""
-
-OLDEST_PYTHON = (3, 11)
+from edge_lstm.doctor.finding import Finding, extra, run_python
 
 IDENTITY = (
     "GAAAAFRGTDMAAA4AFAAQAAwACAAAAAQADgAAABAAAAAcAAAAwAAAAAMAAAABAAAACAAAAAQABAAEAAAAAQAAABAAAAAMABQAEAAMAAgA"
@@ -38,23 +17,6 @@ IDENTITY = (
     "AAAACTwAAAAMAAwAAAAAAAgABAAMAAAACAAAABQAAAABAAAAAAAAAAAAAAAAAAAAAQAAAAAAgD8BAAAAeAAAAAEAAAABAAAAAAAAAA=="
 )
 """A ``.tflite`` file of one int8 number that is both input and output, and of no operator."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A line of the diagnosis.
-
-    Args:
-        group: what it belongs to: a key of ``GROUPS``.
-        found: version and place, or what is wrong.
-        advice: what to do, or what to know; empty if there is nothing.
-    """
-
-    group: str
-    name: str
-    status: Status
-    found: str
-    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,10 +127,6 @@ class Package:
         )
 
 
-def extra(name: str) -> str:
-    return f"pip install 'edge-lstm[{name}]'"
-
-
 def _interpreter(module: str) -> str:
     """One byte through the model, as our back ends open one."""
     return f"""
@@ -277,185 +235,8 @@ PACKAGES = (
 )
 
 
-@dataclass(frozen=True)
-class Program:
-    """A program on the PATH that says its version.
-
-    Args:
-        group, purpose, install: as of ``Package``.
-    """
-
-    group: str
-    name: str
-    purpose: str
-    install: str
-
-    def examine(self, _here: Here) -> Finding:
-        command = [self.name] if shutil.which(self.name) else None
-        return examine_command(self.group, self.name, command, self.install, f"for {self.purpose}: ")
-
-
-PROGRAMS = (
-    Program("emulators", "qemu-system-arm", "Cortex-M boards", "apt install qemu-system-arm"),
-    Program("emulators", "qemu-arm", "32-bit boards with Linux", "apt install qemu-user"),
-    Program("emulators", "qemu-aarch64", "64-bit boards with Linux", "apt install qemu-user"),
-    Program("emulators", "qemu-x86_64", "counting what this kind of computer does", "apt install qemu-user"),
-    Program(
-        *("boards", "edgetpu_compiler", "compiling for an Edge TPU"),
-        "Coral's Debian packages (x86-64 alone); neither PyPI nor Debian has it",
-    ),
-)
-
-
-def examine() -> list[Finding]:
-    """Every check, several at a time; in the order of the tables, whatever they find."""
-    here = Here.found()
-    checks: list[Callable[[], Finding]] = [
-        _python,
-        lambda: _platform(here),
-        *(_bound(row.examine, here) for row in (*PACKAGES, *PROGRAMS)),
-        *(_bound(_toolchain, name) for name in TOOLCHAINS),
-        _c_compiler,
-        _simavr,
-        _edge_tpu_library,
-        edge_tpu_device,
-    ]
-    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        findings = list(pool.map(lambda check: check(), checks))
-    return sorted(_apart(findings), key=lambda finding: GROUPS.index(finding.group))
-
-
-GROUPS = ("base", "runtimes", "files", "compilers", "emulators", "boards")
-
-
-def _bound(function: Callable[[Any], Finding], argument: Any) -> Callable[[], Finding]:
-    return lambda: function(argument)
-
-
-def _apart(findings: Sequence[Finding]) -> list[Finding]:
-    """What to know of two runtimes that are both here."""
-    there = {finding.name for finding in findings if finding.status == "ok"}
-    if not {"TensorFlow", "tflite-runtime"} <= there:
-        return list(findings)
-    know = (
-        "never import tensorflow before tflite_runtime in one process: it corrupts memory (edge-lstm keeps them apart)"
-    )
-    return [
-        Finding(**{**asdict(finding), "advice": know}) if finding.name == "tflite-runtime" else finding
-        for finding in findings
-    ]
-
-
 def _version(distribution: str) -> str | None:
     try:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-def run_python(script: str) -> tuple[int, str]:
-    """(exit code, 0 if it did well; what was said last) of a script in a process of its own. Never raises."""
-    # -P: a file of the user's that bears the name of a package must not be taken for it.
-    return run_command([sys.executable, "-P", "-c", script])
-
-
-def run_command(command: Sequence[str], text: str = "") -> tuple[int, str]:
-    """The same of any command, which reads ``text``."""
-    try:
-        done = subprocess.run(  # noqa: S603 - this Python, or a program of the tables here
-            command, input=text, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return 1, f"does not end within {SECONDS:.0f} s"
-    except OSError as error:
-        return 1, f"cannot be run: {error.strerror}"
-    if done.returncode < 0:
-        return done.returncode, f"crashes with {signal.Signals(-done.returncode).name}"
-    lines = (done.stderr if done.returncode else done.stdout).strip().splitlines()
-    return done.returncode, lines[-1 if done.returncode else 0].strip() if lines else ""
-
-
-def examine_command(group: str, name: str, command: Sequence[str] | None, install: str, purpose: str = "") -> Finding:
-    """A program that says its version; None is one that is not there."""
-    if command is None:
-        return Finding(group, name, "missing", "not installed", f"{purpose}{install}")
-    code, said = run_command([*command, "--version"])
-    return Finding(group, name, "broken", said, f"{install} again") if code else Finding(group, name, "ok", said)
-
-
-def _python() -> Finding:
-    found = f"{platform.python_version()}, {sys.executable}"
-    if sys.version_info < OLDEST_PYTHON:
-        return Finding("base", "Python", "broken", found, "edge-lstm needs 3.11 or newer")
-    return Finding("base", "Python", "ok", found)
-
-
-def _platform(here: Here) -> Finding:
-    return Finding("base", "platform", "ok", str(here))
-
-
-def _toolchain(name: str) -> Finding:
-    row = TOOLCHAINS[name]
-    return examine_command("compilers", name, row.command(), row.install)
-
-
-def _c_compiler() -> Finding:
-    """It compiles a library as export does."""
-    try:
-        command = find_compiler()
-        compile_shared({"one.c": b"int one(void) { return 1; }\n"}, compiler=command)
-    except MissingDependencyError as error:
-        return Finding("compilers", "C compiler", "missing", str(error), f"for export: {extra('cc')}")
-    except ExportError as error:
-        return Finding("compilers", "C compiler", "broken", str(error), f"set CC to another, or {extra('cc')}")
-    return Finding("compilers", "C compiler", "ok", f"{' '.join(command)}, {run_command([*command, '--version'])[1]}")
-
-
-def _simavr() -> Finding:
-    """Debian keeps the header and the library to link with in one package, and no program."""
-    advice = "for AVR: apt install libsimavr-dev libelf-dev"
-    try:
-        compiler = find_compiler()
-    except MissingDependencyError:
-        return Finding("emulators", "simavr", "missing", "cannot be used without a C compiler", advice)
-    code, _ = run_command([*compiler, "-fsyntax-only", "-x", "c", "-"], "#include <simavr/sim_avr.h>\n")
-    if code:
-        return Finding("emulators", "simavr", "missing", "no <simavr/sim_avr.h>", advice)
-    return Finding("emulators", "simavr", "ok", "its library is there")
-
-
-EDGE_TPU_LIBRARY = "libedgetpu.so.1"
-
-
-def _edge_tpu_library() -> Finding:
-    """Found as the delegate finds it: by the loader."""
-    code, said = run_python(f"import ctypes; ctypes.CDLL({EDGE_TPU_LIBRARY!r})")
-    if code == 0:
-        return Finding(
-            "boards", EDGE_TPU_LIBRARY, "ok", "loads", "unchecked: no Edge TPU was at hand when this was written"
-        )
-    advice = "for an Edge TPU: Coral's Debian package libedgetpu1-std"
-    if f"{EDGE_TPU_LIBRARY}: cannot open" in said:
-        return Finding("boards", EDGE_TPU_LIBRARY, "missing", "not installed", advice)
-    return Finding("boards", EDGE_TPU_LIBRARY, "broken", said, advice)
-
-
-EDGE_TPU_IDS = {("1a6e", "089a"): "USB, before its first use", ("18d1", "9302"): "USB", ("1ac1", "089a"): "PCIe"}
-"""(vendor, product) of Coral's accelerators; the one on USB takes another once its firmware is loaded."""
-
-
-def edge_tpu_device(sysfs: Path = Path("/sys/bus")) -> Finding:
-    """An accelerator that the kernel sees, by what it writes into ``sysfs``."""
-    for bus, vendor, product in (("usb", "idVendor", "idProduct"), ("pci", "vendor", "device")):
-        for device in sorted((sysfs / bus / "devices").glob("*")):
-            kind = EDGE_TPU_IDS.get((_identity(device / vendor), _identity(device / product)))
-            if kind:
-                return Finding("boards", "Edge TPU", "ok", f"{kind}, {device}", f"needs {EDGE_TPU_LIBRARY}")
-    return Finding("boards", "Edge TPU", "missing", "none on USB or PCIe", "plug it in if you have one")
-
-
-def _identity(file: Path) -> str:
-    try:
-        return file.read_text().strip().removeprefix("0x")
-    except OSError:  # a device without one, or that has just left
-        return ""
