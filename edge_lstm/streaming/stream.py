@@ -13,6 +13,7 @@ from edge_lstm.bundle import MODEL_FILES, Bundle
 from edge_lstm.integer import Decoding
 from edge_lstm.model import Float64, FloatModel, Interface
 from edge_lstm.runtimes import open_runtime
+from edge_lstm.runtimes.choice import Choice
 from edge_lstm.streaming.anomaly import AnomalyScorer
 from edge_lstm.streaming.prediction import Prediction, Untold, prediction, untold
 from edge_lstm.streaming.sample import check_sample, check_samples
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from edge_lstm.modelfile import Model
     from edge_lstm.runtimes.base import Runtime
     from edge_lstm.runtimes.c_library import Pushing
-    from edge_lstm.runtimes.choice import Choice
 
 Array = NDArray[Any]
 
@@ -35,16 +35,15 @@ class LoadedModel:
         runtime: in its zero state; it belongs to the streams from here on.
         arithmetic: what it computes.
         identity: sha256 of the model file, by which a saved state knows its model.
-        choice: how its back end was chosen; None on a board.
     """
 
-    def __init__(
-        self, model: Model, runtime: Runtime, arithmetic: str, identity: str, choice: Choice | None = None
-    ) -> None:
+    choice: Choice | None = None
+    """How its back end was chosen; None on a board."""
+
+    def __init__(self, model: Model, runtime: Runtime, arithmetic: str, identity: str) -> None:
         self.interface: Interface = model.interface
         self._shared = SharedRuntime(runtime)
         self.arithmetic, self.identity = arithmetic, identity
-        self.choice = choice
         self._model = model
         decoding = Decoding(1.0) if isinstance(model, FloatModel) else model.decoding
         self._scale, self._zero, self._outputs = decoding.scale, decoding.zero, len(model.interface.task.outputs)
@@ -56,7 +55,9 @@ class LoadedModel:
             bundle = Bundle.open(bundle)
         choice = open_runtime(bundle, backend, arithmetic)
         name = choice.arithmetic
-        return cls(bundle.model(name), choice.runtime, name, bundle.digest(MODEL_FILES[name]), choice)
+        loaded = cls(bundle.model(name), choice.runtime, name, bundle.digest(MODEL_FILES[name]))
+        loaded.choice = choice
+        return loaded
 
     @classmethod
     def on_board(cls, bundle: Bundle | str | Path, url: str) -> LoadedModel:
