@@ -45,15 +45,8 @@ class Manager:
         return answers
 
 
-@pytest.fixture(params=["file", "name"])
-def manager(request, tmp_path):
-    made = Manager(str(tmp_path / "notify") if request.param == "file" else f"@edge-lstm-{os.getpid()}")
-    yield made
-    made.socket.close()
-
-
 @pytest.fixture
-def file_manager(tmp_path):
+def manager(tmp_path):
     made = Manager(str(tmp_path / "notify"))
     yield made
     made.socket.close()
@@ -105,48 +98,56 @@ def endless(samples):
         process.kill()
 
 
-def test_a_busy_stream_is_alive(file_manager, own_bundle, endless):
+def test_a_busy_stream_is_alive(manager, own_bundle, endless):
     """It hardly ever waits, and goes on."""
-    with service(file_manager, own_bundle, "--to", "file:/dev/null", stdin=endless):
-        file_manager.hear()
-        assert file_manager.alive(5 * WATCHDOG) >= 3
+    with service(manager, own_bundle, "--to", "file:/dev/null", stdin=endless):
+        manager.hear()
+        assert manager.alive(5 * WATCHDOG) >= 3
 
 
-def test_a_destination_that_takes_nothing_silences_the_watchdog(file_manager, own_bundle, endless):
+def test_a_destination_that_takes_nothing_silences_the_watchdog(manager, own_bundle, endless):
     """A full pipe nobody reads: the stream hangs and must not be kept alive. When it is read, it is alive again."""
-    with service(file_manager, own_bundle, stdin=endless) as process:
-        file_manager.hear()
-        until(lambda: file_manager.alive(2 * WATCHDOG) == 0)
-        assert file_manager.alive(3 * WATCHDOG) == 0
+    with service(manager, own_bundle, stdin=endless) as process:
+        manager.hear()
+        until(lambda: manager.alive(2 * WATCHDOG) == 0)
+        assert manager.alive(3 * WATCHDOG) == 0
         assert process.poll() is None
         read(process, 5_000)
-        assert file_manager.alive(3 * WATCHDOG) >= 1
+        assert manager.alive(3 * WATCHDOG) >= 1
 
 
-def test_a_step_that_hangs_silences_the_watchdog(file_manager):
+def test_a_step_that_hangs_silences_the_watchdog(manager):
     """The thread that speaks is alive, and says nothing for the one that is not."""
-    notifier = Notifier(file_manager.address, WATCHDOG, lambda: "")
+    notifier = Notifier(manager.address, WATCHDOG, lambda: "")
     with notifier:
         notifier.ready()
         for _ in notifier.watched(iter([1])):
-            file_manager.alive(WATCHDOG)
-            assert file_manager.alive(3 * WATCHDOG) == 0
+            manager.alive(WATCHDOG)
+            assert manager.alive(3 * WATCHDOG) == 0
         assert notifier._waiting is False
 
 
-def test_it_is_not_ready_before_everything_is_open(file_manager, own_bundle):
+def test_it_is_not_ready_before_everything_is_open(manager, own_bundle):
     """A destination that is not there is a start that failed, not a service that ended."""
-    with service(file_manager, own_bundle, "--to", f"tcp://127.0.0.1:{free_port()}") as process:
+    with service(manager, own_bundle, "--to", f"tcp://127.0.0.1:{free_port()}") as process:
         assert process.wait(20) == 2
-    assert file_manager.hear() == ["STOPPING=1"]
+    assert manager.hear() == ["STOPPING=1"]
 
 
-def test_a_watchdog_of_another_process_is_not_answered(file_manager):
+def test_a_socket_may_be_a_name_without_a_file():
+    """As systemd's user managers and some containers have it."""
+    heard = Manager(f"@edge-lstm-{os.getpid()}")
+    with heard.socket, Notifier.asked(lambda: "here", {"NOTIFY_SOCKET": heard.address}) as notifier:
+        notifier.ready()
+        assert heard.hear() == ["READY=1", "STATUS=here"]
+
+
+def test_a_watchdog_of_another_process_is_not_answered(manager):
     """The manager names whom it watches, where a script stands in between."""
-    environment = {"NOTIFY_SOCKET": file_manager.address, "WATCHDOG_USEC": "400000", "WATCHDOG_PID": "1"}
+    environment = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "400000", "WATCHDOG_PID": "1"}
     with Notifier.asked(lambda: "here", environment) as notifier:
         notifier.ready()
-    assert file_manager.hear() == ["READY=1", "STATUS=here"]
+    assert manager.hear() == ["READY=1", "STATUS=here"]
 
 
 def test_without_a_manager_nothing_is_done():
