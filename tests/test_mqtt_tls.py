@@ -231,7 +231,7 @@ def test_a_password_may_come_by_the_environment(own_bundle, samples, tmp_path, m
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("?ca=/no/such.pem", "ca /no/such.pem: No such file or directory; give authorities' certificates in PEM"),
+        ("?ca=/no/c++/such.pem", "ca /no/c++/such.pem: No such file or directory; give authorities'"),
         ("?ca=/etc/hostname", "ca /etc/hostname: no certificate or crl found; give"),
         ("?key=/etc/hostname", "key without cert; add &cert=FILE"),
         ("?cert=/etc/hostname", "/etc/hostname: "),

@@ -50,7 +50,8 @@ class Address:
             raise ProjectError(f"{public(url)!r}: {scheme!r} is no kind of address; choose from {known}")
         where, _, query = rest.partition("?")
         address = cls(url, scheme, where, {})
-        for key, text in parse_qsl(query, True):
+        # In forms a plus is a blank, in paths and numbers it is a plus.
+        for key, text in parse_qsl(query.replace("+", "%2B"), True):
             if key in files:
                 address.files[key] = _path(address.public, key, text)
             else:
