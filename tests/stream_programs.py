@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
+from live_streams import with_facts
+from stream_bundles import write_small_bundle
 
 from edge_lstm.bundle import MODEL_FILES, Bundle
 from edge_lstm.cli import cli
@@ -19,25 +22,30 @@ from edge_lstm_export.linux import stream_program
 from edge_lstm_export.linux.program import stream_sources
 
 EMULATED = {
-    "aarch64": ("qemu-aarch64", "-cpu", "cortex-a53"),
-    "aarch64 with SDOT": ("qemu-aarch64", "-cpu", "cortex-a76"),
-    "armv7l": ("qemu-arm", "-cpu", "cortex-a7"),
-    "armv6l": ("qemu-arm", "-cpu", "arm1176"),
+    "Cortex-A53": ("aarch64", ("qemu-aarch64", "-cpu", "cortex-a53")),
+    "Cortex-A76, with dot products": ("aarch64", ("qemu-aarch64", "-cpu", "cortex-a76")),
+    "Cortex-A7": ("armv7l", ("qemu-arm", "-cpu", "cortex-a7")),
+    "ARM1176": ("armv6l", ("qemu-arm", "-cpu", "arm1176")),
 }
-"""Architecture, and what runs it here."""
+"""Processor → architecture, and what runs it here."""
+
+FACTS: dict[str, dict[str, object]] = {
+    "none": {},
+    "holes": {"missing": "hold", "missing_value": -200.0, "max_gap": 2},
+    "comma": {"decimal": ","},
+    "clock": {"timestamp": ["Date", "Time"], "time_format": "%d/%m/%Y %H.%M.%S"},
+    "seconds": {"missing": "interpolate", "timestamp": ["t"], "time_unit": "s"},
+}
+"""What the training data may have meant."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a run said."""
+    """What a run said; the two commands' own names are alike in it."""
 
     code: int
     out: bytes
     err: str
-
-    def named(self, name: str = "edge-lstm") -> Said:
-        """The same under the command's name."""
-        return Said(self.code, self.out, self.err.replace("edge-lstm-stream: error: ", f"{name}: error: "))
 
 
 def native(bundle: Path) -> tuple[NativeModel, Facts, bytes]:
@@ -49,26 +57,25 @@ def native(bundle: Path) -> tuple[NativeModel, Facts, bytes]:
 
 def built(bundle: Path, arch: str = "x86_64") -> Path:
     """The program of a bundle, beside it, made once."""
-    model, facts, content = native(bundle)
-    key = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
-    path = bundle.parent / f"{bundle.name}.{arch}.{key}"
+    path = bundle.parent / f"{bundle.name}.{arch}"
     if not path.exists():
+        model, facts, content = native(bundle)
         path.write_bytes(stream_program(model, facts, bundle.name, content, arch))
         path.chmod(0o755)
     return path
 
 
-def sources_in(bundle: Path, folder: Path, arch: str = "x86_64") -> Path:
-    """The C of the program in a folder."""
+def sources_in(bundle: Path, folder: Path) -> Path:
+    """The C of the program for this computer, in a folder."""
     model, facts, content = native(bundle)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in stream_sources(model, facts, bundle.name, content, arch).items():
+    for name, text in stream_sources(model, facts, bundle.name, content, "x86_64").items():
         (folder / name).write_bytes(text)
     return folder
 
 
-def run(
-    program: Path,
+def program(
+    path: Path,
     *arguments: object,
     written: bytes | str = b"",
     under: Sequence[str] = (),
@@ -76,18 +83,53 @@ def run(
 ) -> Said:
     """The program, with this on its standard input."""
     given = written.encode() if isinstance(written, str) else written
+    command = [*under, str(path), *map(str, arguments)]
     done = subprocess.run(
-        [*under, str(program), *map(str, arguments)],
-        input=given,
-        capture_output=True,
-        timeout=60,
-        env={**os.environ, **(environment or {})},
+        command, input=given, capture_output=True, timeout=60, env={**os.environ, **(environment or {})}
     )
-    return Said(done.returncode, done.stdout, done.stderr.decode())
+    return Said(done.returncode, done.stdout, done.stderr.decode().replace("edge-lstm-stream: error: ", "error: "))
 
 
-def command(bundle: Path, *arguments: object, written: bytes | str = b"", backend: str = "c") -> Said:
-    """``edge-lstm stream`` of the bundle, in this process."""
-    asked = ["stream", str(bundle), "--backend", backend, *map(str, arguments)]
+def command(bundle: Path, *arguments: object, written: bytes | str = b"") -> Said:
+    """``edge-lstm stream --backend c`` of the bundle, in this process."""
+    asked = ["stream", str(bundle), "--backend", "c", *map(str, arguments)]
     result = CliRunner().invoke(cli, asked, input=written)
-    return Said(result.exit_code, result.stdout_bytes, result.stderr)
+    return Said(result.exit_code, result.stdout_bytes, result.stderr.replace("edge-lstm: error: ", "error: "))
+
+
+@contextlib.contextmanager
+def living(
+    path: Path, *arguments: object, stdin: int | None = subprocess.DEVNULL, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The program as a process, gone when the block ends."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [str(path), *map(str, arguments)],
+        stdin=stdin,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for each in filter(None, (process.stdin, process.stdout, process.stderr)):
+            with contextlib.suppress(BrokenPipeError):  # what nobody has read
+                each.close()
+
+
+@pytest.fixture(scope="session")
+def program_bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """(kind of task, row of ``FACTS``) → a bundle that command and program can run; tests must not change it."""
+    folder = tmp_path_factory.mktemp("programs")
+
+    def bundle(kind: str = "tag", facts: str = "none") -> Path:
+        path = folder / f"{kind}-{facts}"
+        if not path.exists():
+            with_facts(write_small_bundle(path, kind, artefacts=True), **FACTS[facts])
+        return path
+
+    return bundle

@@ -70,6 +70,8 @@ static int run(void)
             return found < 0 ? found : el_flush(&sink);
         if (found < 0)
             return found;
+        if (el_signal() != 0) /* it was seen while predictions left */
+            return EL_STOPPED;
     }
 }
 

@@ -220,6 +220,10 @@ static int read_factor(const char *text, double *factor)
 /* What cannot go together. */
 static int check(const el_options *options)
 {
+    if (options->frames && strncmp(options->from, "serial:", 7) == 0)
+        return el_complain("%s: --input binary needs a source that begins at a frame, a serial port may be opened in the "
+                           "middle of one; send text",
+                           options->from);
     if (options->gaps.rule != EL_RESET_GAP)
         return 0;
     if (options->frames)

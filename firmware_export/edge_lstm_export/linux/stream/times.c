@@ -97,8 +97,13 @@ static int clock_of(el_span *text, int64_t *parts, int64_t *microsecond)
 static int zone_of(el_span *text, int64_t *east)
 {
     int64_t parts[3] = {0, 0, 0}, microsecond = 0;
-    if (text->length == 0 || take(text, 'Z'))
+    if (text->length == 0)
         return 1;
+    take(text, ' '); /* as `date` writes it */
+    if (take(text, 'Z'))
+        return 1;
+    if (text->length == 0)
+        return 0;
     const int west = *text->at == '-';
     if (!take(text, '+') && !take(text, '-'))
         return 0;
