@@ -29,7 +29,7 @@ from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tfl
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.firmware.project import Firmware, project_files
 from edge_lstm_export.firmware.toolchain import TOOLCHAINS
-from edge_lstm_export.linux.artefacts import linux_files
+from edge_lstm_export.linux import linux_files
 from edge_lstm_export.npu import for_accelerators, require_compilers
 from edge_lstm_export.verify import verify
 

@@ -35,7 +35,7 @@ from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import encode_model, interface_to_json
 from edge_lstm_export.c_source import write_c, write_c_float, write_c_tflm
 from edge_lstm_export.golden import Golden, choose, encode_golden, golden
-from edge_lstm_export.linux.artefacts import LINUX_FILES, own_library
+from edge_lstm_export.linux import LINUX_FILES, own_library
 from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
 

@@ -49,8 +49,7 @@ from edge_lstm_export.c_source import kernels
 from edge_lstm_export.difference import Comparison, Difference, compare
 from edge_lstm_export.gates import likely_gate
 from edge_lstm_export.golden import Golden, recordings_of, traces_of
-from edge_lstm_export.linux.architectures import ARCHITECTURES
-from edge_lstm_export.linux.self_test import self_test
+from edge_lstm_export.linux import ARCHITECTURES, self_test
 
 Array = NDArray[Any]
 
