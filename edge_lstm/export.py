@@ -21,7 +21,7 @@ from edge_lstm.modelfile import Model
 from edge_lstm.pipeline import Prepared, load_float_model
 from edge_lstm.project import ExportSpec
 from edge_lstm.streaming.facts import Facts
-from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
+from edge_lstm_calibration import calibrate, drift_table, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
 from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tflm_kernel_set, tflm_state_bytes
@@ -136,6 +136,7 @@ def _quantised(name: str, model: FloatModel, spec: ExportSpec, learnt: Recording
             "observer": calibration.observer,
             "warnings": list(calibration.warnings),
         },
+        "drift": drift_table(calibration),
         "quantisation": {
             "native": {"scheme": spec.scheme, **error_report(model, integers.native, unseen)},
             "tflite": error_report(model, integers.tflite, unseen),

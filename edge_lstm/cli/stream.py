@@ -51,6 +51,11 @@ _DEFAULTS = {
 @click.option("--when-full", help="block or drop-oldest.  [default: drop-oldest for sensors, else block]")
 @click.option("--state", type=options.PATH, help="Keep the stream's state in this file, and go on from it.")
 @click.option("--state-every", default="60s", show_default=True, help="Write it every '1000' (steps) or '60s'.")
+@click.option("--monitor", "monitors", metavar="ADDRESS", multiple=True, help="Watch the stream; may be repeated.")
+@click.option("--monitor-every", default="10s", show_default=True, help="Report every '1000' (steps) or '10s'.")
+@click.option(
+    "--deadline", type=float, metavar="MS", help="Longest latency.  [default: the model's period, if it has one]"
+)
 @click.pass_context
 def stream(
     ctx: click.Context,
@@ -67,6 +72,9 @@ def stream(
     state: Path | None,
     state_every: str,
     public_key: Path | None,
+    monitors: tuple[str, ...],
+    monitor_every: str,
+    deadline: float | None,
     **policies: Any,
 ) -> None:
     """Samples from stdin, predictions to stdout, one a line.
@@ -87,11 +95,18 @@ def stream(
             udp://[HOST]:PORT  iio:FOLDER[?rate=10]  mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC
     --to    -  file:PATH  tcp://HOST:PORT  mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC
 
-    What happened besides predictions is counted and said once at the end, on stderr.
+    \b
+    --monitor  -  term  jsonl:FILE  mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC
+               prometheus:FILE  prometheus://[HOST]:PORT
+
+    What happened besides predictions is counted and said once at the end, on stderr. A monitor tells while it runs:
+    latencies, missed deadlines, saturation, and channels whose values have left the calibration data; - is JSON lines
+    on stderr.
     """  # noqa: D301 - click takes the backspace itself as "do not wrap this paragraph"
     from edge_lstm.bundle import Bundle
     from edge_lstm.cli.stopping import TERMINATED, Stopped, Stopping
     from edge_lstm.errors import InputError, ProjectError
+    from edge_lstm.monitor import watched
     from edge_lstm.signing import require_signature
     from edge_lstm.streaming import LoadedModel, Stream
     from edge_lstm.streaming.facts import Facts
@@ -115,7 +130,10 @@ def stream(
     model = opened if target is None else LoadedModel.on_board(opened, target)
     live = LiveStream(Stream(model, chosen["backend"], arithmetic, every_step), facts, setup)
     try:
-        with Stopping() as stopping:
+        with (
+            Stopping() as stopping,
+            watched(live, opened, monitors, monitor_every, deadline, _complain),
+        ):
             out = open_sink(sink)
             try:
                 _run(live, out, as_json, stopping)
@@ -181,3 +199,8 @@ def _say(live: LiveStream, as_json: bool, plain: bool) -> None:
     click.echo(
         json.dumps({"counts": live.counts.to_json()}) if as_json else f"stream: {live.counts.to_text()}", err=True
     )
+
+
+def _complain(words: str) -> None:
+    """What a monitor cannot do."""
+    click.echo(f"monitor: {words}", err=True)
