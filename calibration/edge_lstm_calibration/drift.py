@@ -18,7 +18,7 @@ from edge_lstm_calibration.calibrate import Calibration
 BINS = 10
 """Deciles, for which the usual limits of the population stability index were found."""
 
-BLOCKS = 8
+BLOCKS = 4
 """Fewest blocks whose means still tell how much means scatter."""
 
 

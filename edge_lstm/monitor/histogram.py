@@ -29,16 +29,21 @@ class TimeHistogram:
     lowest_ns: int | None = None
     highest_ns: int = 0
 
-    def add(self, times_ns: NDArray[np.int64]) -> None:
-        """Count (N,) times."""
-        if not len(times_ns):
-            return
+    @classmethod
+    def of(cls, times_ns: NDArray[np.int64]) -> TimeHistogram:
+        """Of (N,) times, N not 0."""
         # A bound itself belongs below it, as Prometheus' "less or equal" has it.
         places = np.ceil(np.log2(np.maximum(times_ns, 1) / LOWEST_NS) * PER_OCTAVE).astype(np.int64)
-        self.counts += np.bincount(np.clip(places, 0, _BUCKETS - 1), minlength=_BUCKETS)
-        low, self.total_ns = int(times_ns.min()), self.total_ns + int(times_ns.sum())
-        self.lowest_ns = low if self.lowest_ns is None else min(self.lowest_ns, low)
-        self.highest_ns = max(self.highest_ns, int(times_ns.max()))
+        counts = np.bincount(np.minimum(np.maximum(places, 0), _BUCKETS - 1), minlength=_BUCKETS)
+        return cls(counts, int(times_ns.sum()), int(times_ns.min()), int(times_ns.max()))
+
+    def add(self, other: TimeHistogram) -> None:
+        """Count what another counted."""
+        self.counts += other.counts
+        self.total_ns += other.total_ns
+        lows = [low for low in (self.lowest_ns, other.lowest_ns) if low is not None]
+        self.lowest_ns = min(lows, default=None)
+        self.highest_ns = max(self.highest_ns, other.highest_ns)
 
     @property
     def count(self) -> int:

@@ -61,10 +61,10 @@ class Arrivals:
         if self.last is not None:
             arrived = np.concatenate([[self.last], arrived])
         if len(arrived) > 1:
-            gaps = np.diff(arrived)
+            gaps = (arrived[1:] - arrived[:-1]).astype(np.float64)
             self.gaps += len(gaps)
             self._sum += float(gaps.sum())
-            self._squares += float(np.sum(gaps.astype(np.float64) ** 2))
+            self._squares += float(gaps @ gaps)
             self.longest_ns = max(self.longest_ns, int(gaps.max()))
         self.last = int(arrived[-1])
 
@@ -102,8 +102,9 @@ class Timing:
     def add(self, arrived: Times, done: Times) -> None:
         """Count (N,) steps by the clock's ns at which samples arrived and predictions were made."""
         taken = done - arrived
-        self.run.add(taken)
-        self.recent.add(taken)
+        counted = TimeHistogram.of(taken)
+        self.run.add(counted)
+        self.recent.add(counted)
         self.deadlines.add(taken)
         self.arrivals.add(arrived)
 
