@@ -2,10 +2,10 @@
 
     python bench/monitor_cost.py [--quick]
 
-The same recording for all, as a live stream gives it. The contestants take turns, round after round, and a round is one
-cycle of the monitor: three blocks counted, one look at the state. Figures are medians of the rounds in processor time of
-the whole process; what the monitor adds is the median of the differences within a round, which met the same computer.
-Nothing is said to a view: a report costs once an interval, whatever the rate.
+The contestants take turns over one recording, round after round, and a round is one cycle of the monitor: three blocks
+counted, one look at the state. Figures are medians of the rounds in processor time of the whole process; what the
+monitor adds is the median of the differences within a round, which met the same computer. A report costs once an
+interval, whatever the rate.
 """
 
 from __future__ import annotations

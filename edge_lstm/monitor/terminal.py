@@ -133,6 +133,7 @@ class Table:
 
 
 STYLES = {"steady": "green", "learning": "dim", "drifting": "yellow", "changed": "bold red", "stuck": "bold red"}
+SEVERITY = tuple(STYLES)
 
 
 def drawn(report: Report) -> Any:
@@ -150,7 +151,8 @@ def drawn(report: Report) -> Any:
         grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for name in ("channel", "", "PSI", "KS", "limit", "live", "calibration"):
             grid.add_column(name, justify="right" if name in ("PSI", "KS", "limit") else "left", no_wrap=True)
-        for name, row in v["drift"].items():
+        # The worst first: a screen may be shorter than a sensor has channels.
+        for name, row in sorted(v["drift"].items(), key=lambda item: -SEVERITY.index(item[1]["verdict"])):
             live, reference = report.shares[name]
             top = max(*live, *reference)
             figures = ("–" if row[key] is None else f"{row[key]:.3f}" for key in ("psi", "ks", "ks_limit"))
