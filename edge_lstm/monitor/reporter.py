@@ -1,4 +1,4 @@
-"""Says reports on time, in a thread of its own: whatever a view does, predictions go on."""
+"""Says reports on time, each view in a thread of its own: whatever one does, predictions and the other views go on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WAITING = 64
 """Reports that may wait for a slow view; beyond that they are left out and counted."""
 
 PATIENCE = 5.0
-"""Seconds that the last report may take at the end."""
+"""Seconds that the last reports may take at the end."""
 
 Complain = Callable[[str], None]
 
@@ -39,55 +39,43 @@ class Reporter:
     """
 
     def __init__(self, monitor: Monitor, addresses: Sequence[str], pace: Pace, complain: Complain) -> None:
-        self._monitor, self._pace, self._complain = monitor, pace, complain
-        self._views: list[tuple[str, View]] = []
+        self._monitor, self._complain = monitor, complain
+        self._ended = threading.Event()
+        opened: list[tuple[str, View]] = []
         try:
             for address in addresses:
-                self._views.append(open_view(address, monitor))
+                opened.append(open_view(address, monitor))
         except BaseException:
-            self._close_views()
+            for _, view in opened:
+                view.close()
             raise
-        self._reports: queue.Queue[Report | None] = queue.Queue(WAITING)
-        self._thread = threading.Thread(target=self._run, name="edge-lstm monitor", daemon=True)
+        self._outlets = [_Outlet(address, view, self._failed) for address, view in opened]
         if pace.steps is not None:
-            monitor.every(pace.steps, self._due)
-        self._thread.start()
+            monitor.every(pace.steps, self._offer)
+        else:
+            threading.Thread(
+                target=self._tick, args=[pace.seconds or 1.0], name="edge-lstm monitor", daemon=True
+            ).start()
 
     def close(self) -> None:
         """Say the final report and let go. A view that hangs is left after ``PATIENCE``."""
-        with contextlib.suppress(queue.Full):
-            self._reports.put(None, timeout=PATIENCE)
-        self._thread.join(PATIENCE)
+        self._ended.set()
+        end = time.monotonic() + PATIENCE
+        final = self._monitor.report(final=True)
+        for outlet in self._outlets:
+            outlet.end(final, end)
+        for outlet in self._outlets:
+            outlet.join(end)
 
-    def _due(self, report: Report) -> None:
-        try:
-            self._reports.put_nowait(report)
-        except queue.Full:
-            self._failed("reports", "views are slower than reports come; give --monitor-every more steps")
+    def _tick(self, seconds: float) -> None:
+        due = time.monotonic() + seconds
+        while not self._ended.wait(max(0.0, due - time.monotonic())):
+            self._offer(self._monitor.report(restart=True))
+            due = max(due + seconds, time.monotonic())  # what a sleeping computer missed is not made up for
 
-    def _run(self) -> None:
-        for report in self._on_time():
-            for address, view in self._views:
-                try:
-                    view.show(report)
-                except Exception as error:  # whatever it is, predictions go on
-                    self._failed(address, str(error))
-        self._close_views()
-
-    def _on_time(self) -> Iterator[Report]:
-        """Reports when they are due, the final one last."""
-        seconds, due = self._pace.seconds, time.monotonic()
-        while True:
-            due += seconds or 0.0
-            try:
-                report = self._reports.get(timeout=None if seconds is None else max(0.0, due - time.monotonic()))
-            except queue.Empty:
-                report = self._monitor.report(restart=True)
-                due = max(due, time.monotonic() - (seconds or 0.0))  # a view that took long is not made up for
-            if report is None:
-                break
-            yield report
-        yield self._monitor.report(final=True)
+    def _offer(self, report: Report) -> None:
+        for outlet in self._outlets:
+            outlet.offer(report)
 
     def _failed(self, address: str, words: str) -> None:
         failures = self._monitor.failures
@@ -96,10 +84,39 @@ class Reporter:
             with contextlib.suppress(OSError, ValueError):  # stderr itself may be what is gone
                 self._complain(f"{words}; predictions go on")
 
-    def _close_views(self) -> None:
-        for _, view in self._views:
-            with contextlib.suppress(Exception):  # it failed before and was told
-                view.close()
+
+class _Outlet:
+    """A view, its thread, and the reports that wait for it."""
+
+    def __init__(self, address: str, view: View, failed: Callable[[str, str], None]) -> None:
+        self._address, self._view, self._failed = address, view, failed
+        self._waiting: queue.Queue[Report | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name=f"edge-lstm monitor {address}", daemon=True)
+        self._thread.start()
+
+    def offer(self, report: Report) -> None:
+        try:
+            self._waiting.put_nowait(report)
+        except queue.Full:
+            self._failed(self._address, f"{self._address}: takes reports too slowly; give --monitor-every more")
+
+    def end(self, final: Report, end: float) -> None:
+        """Hand over the last report, waiting for a place until ``end``."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(final, timeout=max(0.0, end - time.monotonic()))
+            self._waiting.put(None, timeout=max(0.0, end - time.monotonic()))
+
+    def join(self, end: float) -> None:
+        self._thread.join(max(0.0, end - time.monotonic()))
+
+    def _run(self) -> None:
+        for report in iter(self._waiting.get, None):
+            try:
+                self._view.show(report)
+            except Exception as error:  # whatever it is, predictions go on
+                self._failed(self._address, str(error))
+        with contextlib.suppress(Exception):  # it failed before and was told
+            self._view.close()
 
 
 @contextlib.contextmanager
