@@ -80,7 +80,7 @@ def race(channels: int, units: int, rounds: int) -> tuple[float, float, float, f
         file.write_bytes(compile_shared(host_sources(native)))
         library = CLibrary(file)
     stream = LoadedModel(native, library, "native", "bench").stream()
-    monitor = Monitor(stream, Loaded(native, drift_table(calibration)), deadline_ms=1.0)  # type: ignore[arg-type]
+    monitor = Monitor(stream, Loaded(native, drift_table([samples])), deadline_ms=1.0)  # type: ignore[arg-type]
     tflite, rows = tflite_steps(model, calibration, samples), samples.tolist()
     clock = time.perf_counter_ns
 

@@ -94,7 +94,8 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
             state = float_state_bytes([layer.units for layer in model.layers])
             contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
-        tables = contents.tables | {"stream": Facts.of_data(project.data).to_json()}
+        # Of all that was learnt from, not of what calibration took: with recordings left out, nothing lasts as long.
+        tables = contents.tables | {"stream": Facts.of_data(project.data).to_json(), "drift": drift_table(learnt)}
         manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, tables)
         report = verify(Bundle.open(work))
         report.require_ok()
@@ -136,7 +137,6 @@ def _quantised(name: str, model: FloatModel, spec: ExportSpec, learnt: Recording
             "observer": calibration.observer,
             "warnings": list(calibration.warnings),
         },
-        "drift": drift_table(calibration),
         "quantisation": {
             "native": {"scheme": spec.scheme, **error_report(model, integers.native, unseen)},
             "tflite": error_report(model, integers.tflite, unseen),

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from models import float_model, recordings
 from stream_bundles import small_model
 
 from edge_lstm.bundle import Bundle
@@ -19,15 +18,15 @@ from edge_lstm.monitor.drift import ENOUGH, Drift, Window, references
 from edge_lstm.pipeline import prepare
 from edge_lstm.project import load_project
 from edge_lstm.starter import start_project
-from edge_lstm_calibration import Calibration, calibrate, drift_table
+from edge_lstm_calibration import drift_table
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "japanese_vowels"
 BLOCK = 504
 
 
-def table_of(*series):
-    """The table of recordings, as calibration keeps them."""
-    return drift_table(Calibration({}, {}, None, "", tuple(np.asarray(s) for s in series), ()))  # type: ignore[arg-type]
+def table_of(series):
+    """Of one recording."""
+    return drift_table([np.asarray(series)])
 
 
 def watching(table):
@@ -111,10 +110,11 @@ def test_the_table_of_twelve_channels_is_small():
 
 
 def test_an_exported_bundle_has_the_table(tmp_path):
-    """Written by export, in the channels' order, and read by a monitor."""
+    """Of the training part, written by export in the channels' order, and read by a monitor."""
     start_project(tmp_path / "gestures")
     project = load_project(tmp_path / "gestures")
-    interface = prepare(project).interface()
+    prepared = prepare(project)
+    interface = prepared.interface()
     save_model(
         small_model("classify").with_interface(task=interface.task, scaling=interface.scaling),
         tmp_path / "gestures/build/gestures.safetensors",
@@ -122,16 +122,8 @@ def test_an_exported_bundle_has_the_table(tmp_path):
     done = CliRunner().invoke(cli, ["export", "--int8", "--project", str(tmp_path / "gestures")])
     assert done.exit_code == 0, done.output
     bundle = Bundle.open(project.bundle_folder)
-    calibrated = bundle.manifest["calibration"]["steps"]
-    assert bundle.manifest["drift"]["steps"] == calibrated
+    assert bundle.manifest["drift"] == drift_table([r.series for r in prepared.parts.train.recordings])
     assert len(references(bundle.manifest["drift"], bundle.interface.channels)) == len(bundle.interface.channels)
-
-
-def test_calibrating_twice_gives_the_same_table():
-    """Nothing is drawn by chance."""
-    model = float_model()
-    first, second = (drift_table(calibrate(model, recordings(model))) for _ in range(2))
-    assert json.dumps(first) == json.dumps(second)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +193,7 @@ def vowels():
     """(table of the training part, utterances (T, 12) of the test part, speaker by speaker)."""
     prepared = prepare(load_project(EXAMPLE))
     train, test = ([r.series for r in part.recordings] for part in (prepared.parts.train, prepared.judged()))
-    return table_of(*train), test
+    return drift_table(train), test
 
 
 def shuffled(utterances, seed, times=1):

@@ -1,4 +1,4 @@
-"""What a bundle says of its calibration data, so that a device can tell when its own inputs have left it.
+"""What a bundle says of the data it was made from, so that a device can tell when its own inputs have left it.
 
 For each channel: edges between bins of equal shares, the shares, and two figures of its habits. *memory* is how many
 samples in a row tell as much as one drawn at random: samples of a time series resemble their neighbours, so n of them
@@ -8,12 +8,13 @@ values, by which a sensor at rest is told from a stuck one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_lstm.model import Float64
-from edge_lstm_calibration.calibrate import Calibration
 
 BINS = 10
 """Deciles, for which the usual limits of the population stability index were found."""
@@ -22,13 +23,17 @@ BLOCKS = 4
 """Fewest blocks whose means still tell how much means scatter."""
 
 
-def drift_table(calibration: Calibration) -> dict[str, Any]:
+def drift_table(recordings: Sequence[NDArray[Any]]) -> dict[str, Any]:
     """The manifest's table ``drift``: ``steps``, and of each channel ``edges``, ``shares``, ``memory`` and ``still``.
 
     Edges are in physical units; bin k holds ``edges[k - 1] <= x < edges[k]``, the first and the last are open. A
     channel with few values has fewer bins; a constant one has three, of which the middle holds everything.
+
+    Args:
+        recordings: (T, C) physical, in the order of their recording and none left out: what lasts over several of them
+            is memory, too.
     """
-    series = np.concatenate(calibration.recordings).astype(np.float64)
+    series = np.concatenate(recordings).astype(np.float64)
     return {"steps": len(series), "channels": [_channel(values) for values in series.T]}
 
 

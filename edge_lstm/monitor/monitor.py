@@ -42,7 +42,7 @@ class Report:
     """What a monitor knows at one moment.
 
     Args:
-        values: JSON values; ``docs`` of the keys are in ``Monitor.report``.
+        values: JSON values; ``edge_lstm.monitor.keys`` says what they mean.
         latency: (seconds, how many latencies do not exceed them), rising.
         latency_sum: seconds.
         peaks_us: recent latencies.

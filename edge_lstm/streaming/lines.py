@@ -31,7 +31,7 @@ class Reading(NamedTuple):
         line: counted from 1.
         time: seconds since any start; None unless times are wanted.
         position: the place behind it, where the source can be taken up again.
-        arrived: when, by ``time.perf_counter_ns``.
+        arrived: when its line did, by ``time.perf_counter_ns``.
     """
 
     values: list[float]

@@ -83,6 +83,7 @@ class LiveStream:
         self._gaps = Gaps(setup.reset)
         self._file = None if setup.state is None else StateFile(setup.state, setup.pace)
         self._position: str | None = None
+        self._arrived = 0
         saved = None if self._file is None else self._file.read()
         if saved is not None:
             self._load(*saved)
@@ -161,8 +162,13 @@ class LiveStream:
         self._source.close()
 
     def _read(self) -> Iterator[Reading]:
-        for reading in self._reader.readings(self._source.lines()):
-            yield reading._replace(position=self._source.position, arrived=time.perf_counter_ns())
+        for reading in self._reader.readings(self._lines()):
+            yield reading._replace(position=self._source.position, arrived=self._arrived)
+
+    def _lines(self) -> Iterator[str]:
+        for line in self._source.lines():
+            self._arrived = time.perf_counter_ns()
+            yield line
 
     def _load(self, snapshot: bytes, memory: Memory) -> None:
         try:
