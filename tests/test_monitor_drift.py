@@ -7,17 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from stream_bundles import small_model
 
-from edge_lstm.bundle import Bundle
-from edge_lstm.cli import cli
 from edge_lstm.errors import BundleError
-from edge_lstm.modelfile import save_model
 from edge_lstm.monitor.drift import ENOUGH, Drift, Window, references
 from edge_lstm.pipeline import prepare
 from edge_lstm.project import load_project
-from edge_lstm.starter import start_project
 from edge_lstm_calibration import drift_table
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "japanese_vowels"
@@ -107,23 +101,6 @@ def test_the_table_of_twelve_channels_is_small():
     """Under 4 KB in the manifest."""
     values = np.random.default_rng(0).normal(101_325, 40, (5000, 12))
     assert len(json.dumps(table_of(values))) < 4096
-
-
-def test_an_exported_bundle_has_the_table(tmp_path):
-    """Of the training part, written by export in the channels' order, and read by a monitor."""
-    start_project(tmp_path / "gestures")
-    project = load_project(tmp_path / "gestures")
-    prepared = prepare(project)
-    interface = prepared.interface()
-    save_model(
-        small_model("classify").with_interface(task=interface.task, scaling=interface.scaling),
-        tmp_path / "gestures/build/gestures.safetensors",
-    )
-    done = CliRunner().invoke(cli, ["export", "--int8", "--project", str(tmp_path / "gestures")])
-    assert done.exit_code == 0, done.output
-    bundle = Bundle.open(project.bundle_folder)
-    assert bundle.manifest["drift"] == drift_table([r.series for r in prepared.parts.train.recordings])
-    assert len(references(bundle.manifest["drift"], bundle.interface.channels)) == len(bundle.interface.channels)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -106,7 +107,6 @@ def stream(
     from edge_lstm.bundle import Bundle
     from edge_lstm.cli.stopping import TERMINATED, Stopped, Stopping
     from edge_lstm.errors import InputError, ProjectError
-    from edge_lstm.monitor import watched
     from edge_lstm.signing import require_signature
     from edge_lstm.streaming import LoadedModel, Stream
     from edge_lstm.streaming.facts import Facts
@@ -130,10 +130,7 @@ def stream(
     model = opened if target is None else LoadedModel.on_board(opened, target)
     live = LiveStream(Stream(model, chosen["backend"], arithmetic, every_step), facts, setup)
     try:
-        with (
-            Stopping() as stopping,
-            watched(live, opened, monitors, monitor_every, deadline, _complain),
-        ):
+        with Stopping() as stopping, _watched(live, opened, monitors, monitor_every, deadline):
             out = open_sink(sink)
             try:
                 _run(live, out, as_json, stopping)
@@ -199,6 +196,19 @@ def _say(live: LiveStream, as_json: bool, plain: bool) -> None:
     click.echo(
         json.dumps({"counts": live.counts.to_json()}) if as_json else f"stream: {live.counts.to_text()}", err=True
     )
+
+
+def _watched(live: LiveStream, bundle: Any, addresses: tuple[str, ...], every: str, deadline: float | None) -> Any:
+    """The block in which the stream is watched, if it is to be: a board that does not watch need not load what does."""
+    from edge_lstm.errors import ProjectError
+
+    if addresses:
+        from edge_lstm.monitor import watched
+
+        return watched(live, bundle, addresses, every, deadline, _complain)
+    if deadline is not None:
+        raise ProjectError("--deadline is watched by a monitor; add --monitor, such as --monitor term")
+    return contextlib.nullcontext()
 
 
 def _complain(words: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edge_lstm.bundle import Bundle
-from edge_lstm.errors import ProjectError
 from edge_lstm.monitor.monitor import Monitor, Report
 from edge_lstm.monitor.views import View, open_view
 from edge_lstm.streaming.saving import Pace
@@ -128,20 +127,17 @@ def watched(
     deadline_ms: float | None,
     complain: Complain,
 ) -> Iterator[None]:
-    """A block in which a live stream is watched; nothing is done if no address is given.
+    """A block in which a live stream is watched.
+
+    Args:
+        every: ``1000`` (steps) or ``10s``.
 
     Raises:
-        ProjectError: if ``every`` or the deadline is not usable, or there is a deadline that nobody would hear of.
-        LinkError, ExportError, MissingDependencyError: as ``open_view``.
+        ProjectError: if ``every`` or the deadline is not usable.
+        LinkError, ExportError, MissingDependencyError: as ``Reporter``.
     """
-    pace = Pace.parse(every, "monitor-every")
-    if not addresses:
-        if deadline_ms is not None:
-            raise ProjectError("--deadline is watched by a monitor; add --monitor, such as --monitor term")
-        yield
-        return
     monitor = Monitor(live.stream, bundle, deadline_ms, live.counts)
-    reporter = Reporter(monitor, addresses, pace, complain)
+    reporter = Reporter(monitor, addresses, Pace.parse(every, "monitor-every"), complain)
     if not monitor.watches_drift:
         complain("the bundle has no calibration histograms, so drift is not watched; export it again")
     live.monitor = monitor
