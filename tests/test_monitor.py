@@ -35,10 +35,10 @@ def noise(steps: int, seed: int = 0) -> np.ndarray:
     return SCALING.undo(np.random.default_rng(seed).normal(0, 1, (steps, 3)))
 
 
-def with_drift(folder: Path, calibration: np.ndarray) -> Path:
-    """The same bundle, whose manifest says what the calibration data looked like."""
+def with_drift(folder: Path, training: np.ndarray) -> Path:
+    """The same bundle, whose manifest says what the training data looked like."""
     file = folder / "manifest.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"drift": drift_table([calibration])}))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"drift": drift_table([training])}))
     return folder
 
 
@@ -141,7 +141,7 @@ def test_the_deadline_is_the_models_period_unless_given(bundle):
     [("c", "native"), ("reference", "native"), ("tflite-runtime", "tflite"), ("tflm", "tflm")],
 )
 def test_the_state_is_looked_at_on_every_back_end(bundle, backend, arithmetic):
-    """Each tensor has its row; nothing saturates in the calibration data's range."""
+    """Each tensor has its row; nothing saturates in the training data's range."""
     monitor = Monitor(Stream(bundle, backend, arithmetic), bundle)
     for sample in noise(LOOK):
         monitor.push(sample)

@@ -1,4 +1,4 @@
-"""Drift of the inputs: silent on data like the calibration's, right about what changed, and slow to judge."""
+"""Drift of the inputs: silent on data like the training's, right about what changed, and slow to judge."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def shuffled(utterances, seed, times=1):
     return np.concatenate([utterances[k] for _ in range(times) for k in rng.permutation(len(utterances))])
 
 
-def test_data_like_the_calibrations_raises_no_alarm(vowels):
+def test_data_like_the_trainings_raises_no_alarm(vowels):
     """Utterances that training never saw, speaker by speaker and mixed: no channel, at no block."""
     table, test = vowels
     assert alarms(table, np.concatenate(test * 4)) == {}
@@ -216,7 +216,7 @@ def test_a_channel_that_changed_is_named_and_no_other(vowels, change, channel):
 
 
 def test_a_stuck_channel_is_named_within_a_block(vowels):
-    """At a value that the calibration data held, too."""
+    """At a value that the training data held, too."""
     table, test = vowels
     stream = shuffled(test, 2).astype(np.float64)
     stream[BLOCK:, 7] = stream[BLOCK, 7]

@@ -358,7 +358,7 @@ def test_a_bundle_without_histograms_is_said_once(own_bundle, small):
     """Everything else is watched."""
     done = run(small, own_bundle, "--monitor", "-", "--monitor-every", "20")
     assert [each for each in done.stderr.splitlines() if not each.startswith("{")] == [
-        "monitor: the bundle has no calibration histograms, so drift is not watched; export it again"
+        "monitor: the bundle has no histograms of its training data, so drift is not watched; export it again"
     ]
     assert {report["drift"] for report in objects(done.stderr)} == {None}
 
@@ -389,6 +389,7 @@ def test_a_view_slower_than_reports_costs_reports_and_no_prediction(folder, samp
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--monitor", "term", "--monitor", "term"], "--monitor term is given twice; leave one out"),
         (["--monitor", "smoke:x"], "'smoke' is no kind of address; choose from -, term:, jsonl:, mqtt:, prometheus:"),
         (["--monitor", "jsonl:"], "'jsonl:': the file is missing; write jsonl:FILE"),
         (["--monitor", "prometheus:"], "'prometheus:': the file is missing; write prometheus:FILE or"),

@@ -33,8 +33,9 @@ def drift_table(recordings: Sequence[NDArray[Any]]) -> dict[str, Any]:
         recordings: (T, C) physical, in the order of their recording and none left out: what lasts over several of them
             is memory, too.
     """
-    series = np.concatenate(recordings).astype(np.float64)
-    return {"steps": len(series), "channels": [_channel(values) for values in series.T]}
+    # One channel at a time: in float64, all of them may be more than the computer holds.
+    channels = (np.concatenate([r[:, k] for r in recordings], dtype=np.float64) for k in range(recordings[0].shape[1]))
+    return {"steps": sum(map(len, recordings)), "channels": [_channel(values) for values in channels]}
 
 
 def _channel(values: Float64) -> dict[str, Any]:
@@ -64,9 +65,10 @@ def _edges(values: Float64) -> list[float]:
 
 
 def _short(low: float, high: float) -> float:
-    """The number of fewest digits, at least 4, that lies between two."""
+    """The number of fewest digits, at least 4, that lies between two; the upper one if none does."""
     middle = (low + high) / 2
-    return next(short for digits in range(4, 18) if low < (short := float(f"{middle:.{digits}g}")) <= high)
+    shorter = (float(f"{middle:.{digits}g}") for digits in range(4, 18))
+    return next((number for number in shorter if low < number <= high), high)
 
 
 def _memory(bins: Any, shares: Float64) -> float:

@@ -101,7 +101,7 @@ def stream(
                prometheus:FILE  prometheus://[HOST]:PORT
 
     What happened besides predictions is counted and said once at the end, on stderr. A monitor tells while it runs:
-    latencies, missed deadlines, saturation, and channels whose values have left the calibration data; - is JSON lines
+    latencies, missed deadlines, saturation, and channels whose values have left the training data; - is JSON lines
     on stderr.
     """  # noqa: D301 - click takes the backspace itself as "do not wrap this paragraph"
     from edge_lstm.bundle import Bundle

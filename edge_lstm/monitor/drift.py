@@ -1,10 +1,10 @@
-"""Whether the inputs still look like the calibration data: histograms of each channel beside the bundle's own.
+"""Whether the inputs still look like the training data: histograms of each channel beside the bundle's own.
 
 Two figures, each for what it is good at. The population stability index says how large a difference is; its limits of
 0.1 and 0.25 are a convention of credit scoring (Siddiqi, *Credit Risk Scorecards*, 2006), and a normal channel has 0.25
 when its mean is off by half a standard deviation. The Kolmogorov-Smirnov distance says whether a difference can be
 chance; its critical value c(α) / √n holds for n independent samples, and those of a time series are not, so n is
-divided by the channel's memory, measured on the calibration data. A channel is reported when both agree.
+divided by the channel's memory, measured on the training data. A channel is reported when both agree.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FEWEST = 1000
 """Samples of half a window at least, whatever the memory."""
 
 STUCK_TIMES, STUCK_FEWEST = 10, 100
-"""A value is stuck after so many times the calibration data's longest run of equal values, or so many steps if more."""
+"""A value is stuck after so many times the training data's longest run of equal values, or so many steps if more."""
 
 VERDICTS = ("learning", "steady", "drifting", "changed", "stuck")
 """``learning`` before enough samples were seen; the last three are alarms."""
@@ -47,7 +47,7 @@ VERDICTS = ("learning", "steady", "drifting", "changed", "stuck")
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """One channel of the calibration data.
+    """One channel of the training data.
 
     Args:
         edges: (B - 1,) between bins, physical units.
@@ -106,7 +106,7 @@ class Window:
     """Counts of all channels at once, in a window of one to two halves of each, and of the whole run.
 
     Args:
-        found: the calibration data of each channel.
+        found: the training data of each channel.
     """
 
     def __init__(self, found: Sequence[Reference]) -> None:
@@ -207,7 +207,7 @@ class Drift:
         }
 
     def shares(self) -> dict[str, tuple[list[float], list[float]]]:
-        """By channel, the window's share of each bin and the calibration data's."""
+        """By channel, the window's share of each bin and the training data's."""
         return {
             name: (
                 (counts[: len(reference.shares)] / max(1, counts.sum())).tolist(),

@@ -46,7 +46,7 @@ class Report:
         latency: (seconds, how many latencies do not exceed them), rising.
         latency_sum: seconds.
         peaks_us: recent latencies.
-        shares: by channel, the window's share of each bin and the calibration data's.
+        shares: by channel, the window's share of each bin and the training data's.
     """
 
     values: dict[str, Any]
@@ -70,7 +70,7 @@ class Monitor:
     Nothing is remembered over a restart: it watches a process, and what reads it keeps the past.
 
     Args:
-        bundle: that of the stream, for what it says of its calibration data.
+        bundle: that of the stream, for what it says of its training data.
         deadline_ms: longest time from a sample's arrival to its prediction; None for that between two samples of the
             model's rate.
         counts: of the live stream, told with the rest.
@@ -111,7 +111,7 @@ class Monitor:
 
     @property
     def watches_drift(self) -> bool:
-        """Whether the bundle has calibration histograms to compare with."""
+        """Whether the bundle has histograms of its training data to compare with."""
         return self._drift is not None
 
     def push(self, sample: Any) -> Prediction | None:

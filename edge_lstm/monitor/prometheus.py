@@ -69,8 +69,8 @@ def _families(report: Report) -> Iterator[tuple[str, str, str, _Rows]]:
     yield "edge_lstm_saturated_ratio", "gauge", "Share of codes at a limit in the states looked at.", tensors
     drift = (v["drift"] or {}).items()
     for key, words in (
-        ("psi", "Population stability index of the window against the calibration data."),
-        ("ks", "Kolmogorov-Smirnov distance of the window from the calibration data."),
+        ("psi", "Population stability index of the window against the training data."),
+        ("ks", "Kolmogorov-Smirnov distance of the window from the training data."),
         ("ks_limit", "Distance that chance exceeds once in a thousand times."),
     ):
         yield f"edge_lstm_drift_{key}", "gauge", words, [("", {"channel": name}, row[key]) for name, row in drift]

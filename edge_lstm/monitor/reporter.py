@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edge_lstm.bundle import Bundle
+from edge_lstm.errors import ProjectError
 from edge_lstm.monitor.monitor import Monitor, Report
 from edge_lstm.monitor.views import View, open_view
 from edge_lstm.streaming.saving import Pace
@@ -39,10 +40,12 @@ class Reporter:
 
     def __init__(self, monitor: Monitor, addresses: Sequence[str], pace: Pace, complain: Complain) -> None:
         self._monitor, self._complain = monitor, complain
-        self._ended = threading.Event()
+        self._ended, self._counting = threading.Event(), threading.Lock()
         opened: list[tuple[str, View]] = []
         try:
-            for address in addresses:
+            for k, address in enumerate(addresses):
+                if address in addresses[:k]:
+                    raise ProjectError(f"--monitor {address} is given twice; leave one out")
                 opened.append(open_view(address, monitor))
         except BaseException:
             for _, view in opened:
@@ -78,8 +81,9 @@ class Reporter:
 
     def _failed(self, address: str, words: str) -> None:
         failures = self._monitor.failures
-        failures[address] = failures.get(address, 0) + 1
-        if failures[address] == 1:
+        with self._counting:
+            failures[address] = count = failures.get(address, 0) + 1
+        if count == 1:
             with contextlib.suppress(OSError, ValueError):  # stderr itself may be what is gone
                 self._complain(f"{words}; predictions go on")
 
@@ -139,7 +143,7 @@ def watched(
     monitor = Monitor(live.stream, bundle, deadline_ms, live.counts)
     reporter = Reporter(monitor, addresses, Pace.parse(every, "monitor-every"), complain)
     if not monitor.watches_drift:
-        complain("the bundle has no calibration histograms, so drift is not watched; export it again")
+        complain("the bundle has no histograms of its training data, so drift is not watched; export it again")
     live.monitor = monitor
     try:
         yield

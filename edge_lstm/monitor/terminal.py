@@ -149,7 +149,7 @@ def drawn(report: Report) -> Any:
     parts: list[Any] = [Text(f"{v['stream']}  {v['steps']} steps in {v['uptime_s']:.0f} s", "bold"), facts]
     if v["drift"]:
         grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for name in ("channel", "", "PSI", "KS", "limit", "live", "calibration"):
+        for name in ("channel", "", "PSI", "KS", "limit", "live", "training"):
             grid.add_column(name, justify="right" if name in ("PSI", "KS", "limit") else "left", no_wrap=True)
         # The worst first: a screen may be shorter than a sensor has channels.
         for name, row in sorted(v["drift"].items(), key=lambda item: -SEVERITY.index(item[1]["verdict"])):
@@ -160,7 +160,7 @@ def drawn(report: Report) -> Any:
             grid.add_row(name[:16], verdict, *figures, bars(live, top), bars(reference, top))
         parts.append(grid)
     else:
-        parts.append(Text("drift is not watched: the bundle has no calibration histograms", "dim"))
+        parts.append(Text("drift is not watched: the bundle has no histograms of its training data", "dim"))
     return Group(*parts)
 
 
