@@ -97,7 +97,7 @@ def test_reports_come_in_time_while_no_sample_does(folder, samples):
         reports = [json.loads(process.stderr.readline()) for _ in range(6)]
         assert read(process, 1) == said(folder, samples[:1])
     ticks = np.diff([report["uptime_s"] for report in reports])
-    assert ticks.mean() == pytest.approx(0.2, abs=0.1)  # of six processes' time on a busy machine
+    assert 0.1 < ticks.mean() < 2  # the last one may be late on a busy computer, never early by half
     assert reports[-1]["steps"] == 1
     assert reports[-1]["recent"]["count"] == 0
 
