@@ -390,7 +390,7 @@ def test_a_view_slower_than_reports_costs_reports_and_no_prediction(folder, samp
     ("flags", "message"),
     [
         (["--monitor", "term", "--monitor", "term"], "--monitor term is given twice; leave one out"),
-        (["--monitor", "smoke:x"], "'smoke' is no kind of address; choose from -, term:, jsonl:, mqtt:, prometheus:"),
+        (["--monitor", "smoke:x"], "'smoke' is no kind of address; choose from -, term:, jsonl:, mqtt:"),
         (["--monitor", "jsonl:"], "'jsonl:': the file is missing; write jsonl:FILE"),
         (["--monitor", "prometheus:"], "'prometheus:': the file is missing; write prometheus:FILE or"),
         (["--monitor", "prometheus://host"], "host or port is missing; write prometheus://HOST:PORT"),

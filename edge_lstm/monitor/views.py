@@ -87,7 +87,11 @@ VIEWS: dict[str, tuple[str, Callable[[Address, Monitor], View]]] = {
     "-": ("-", lambda _address, _monitor: JsonLines(TextSink(sys.stderr))),
     "term": ("term", lambda _address, monitor: open_terminal(monitor)),
     "jsonl": ("jsonl:FILE", lambda a, _monitor: JsonLines(FileSink(a.url, a.where))),
-    "mqtt": (SINKS["mqtt"][0], lambda a, _monitor: JsonLines(SINKS["mqtt"][1](a))),
+    **{
+        scheme: (words, lambda a, _monitor: JsonLines(SINKS[a.scheme][1](a)))
+        for scheme, (words, _) in SINKS.items()
+        if scheme.startswith("mqtt")
+    },
     "prometheus": ("prometheus:FILE or prometheus://[HOST]:PORT", _prometheus),
 }
 """Scheme → how its address is written, and what opens it. Predictions have stdout, so reports have stderr."""
