@@ -14,6 +14,7 @@ import click
 from edge_lstm.cli import COMMANDS
 from edge_lstm.datasets.front_end import FrontEnd
 from edge_lstm.datasets.spec import DataSpec, SplitSpec, TaskSpec
+from edge_lstm.monitor.keys import KEYS
 from edge_lstm.project import ExportSpec, ScalingSpec, StreamSpec
 from edge_lstm.runtimes import BACK_ENDS
 from edge_lstm.training.spec import MODEL_KEYS, TrainingSpec
@@ -57,6 +58,15 @@ def reference() -> str:
             "| back end | arithmetics, the first by default |",
             "|---|---|",
             *(f"| `{name}` | {', '.join(row.arithmetics)} |" for name, row in BACK_ENDS.items()),
+            "",
+            "## What a monitor reports",
+            "",
+            "The JSON objects of `--monitor`, on stderr, in a file or on a topic. A figure that is not known is null.",
+            "Prometheus has the same with a HELP line each.",
+            "",
+            "| key | meaning |",
+            "|---|---|",
+            *(f"| `{key}` | {meaning} |" for key, meaning in KEYS.items()),
             "",
             "## Observers",
             "",

@@ -22,7 +22,7 @@ from edge_lstm.modelfile import Model
 from edge_lstm.pipeline import Prepared, load_float_model
 from edge_lstm.project import ExportSpec
 from edge_lstm.streaming.facts import Facts
-from edge_lstm_calibration import calibrate, error_report, quantise_native, quantise_tflite
+from edge_lstm_calibration import calibrate, drift_table, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
 from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tflm_kernel_set, tflm_state_bytes
@@ -98,7 +98,8 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
             state = float_state_bytes([layer.units for layer in model.layers])
             contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
-        tables = contents.tables | {"stream": facts.to_json()}
+        # Of all that was learnt from, not of what calibration took: with recordings left out, nothing lasts as long.
+        tables = contents.tables | {"stream": facts.to_json(), "drift": drift_table(learnt)}
         manifest = write_bundle(work, project.name, model, contents.files, contents.c_state, accuracy, tables)
         report = verify(Bundle.open(work))
         report.require_ok()

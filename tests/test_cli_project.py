@@ -21,6 +21,7 @@ from edge_lstm.pipeline import prepare
 from edge_lstm.project import load_project
 from edge_lstm.starter import start_project
 from edge_lstm.streaming import Stream
+from edge_lstm_calibration import drift_table
 
 PROGRAM = "import sys; from edge_lstm.cli import cli; cli(standalone_mode=False); print('tensorflow' in sys.modules)"
 
@@ -190,6 +191,8 @@ def test_the_manifest_says_what_the_bundle_is(exported, project):
     assert manifest["interface"]["rate_hz"] == 50.0
     assert manifest["accuracy"].keys() == {"float", "native", "tflite"}
     assert manifest["calibration"]["recordings"] > 0
+    train = prepare(load_project(project)).parts.train
+    assert manifest["drift"] == drift_table([recording.series for recording in train.recordings])
     assert manifest["quantisation"]["native"]["scheme"] == "w8a16"
     assert set(manifest["arithmetics"]["model_int8.tflite"]) == {"tflite", "tflm"}
 

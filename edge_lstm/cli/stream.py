@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -56,6 +57,11 @@ _DEFAULTS = {
 @click.option("--state", type=options.PATH, help="Keep the stream's state in this file, and go on from it.")
 @click.option("--state-every", default="60s", show_default=True, help="Write it every '1000' (steps) or '60s'.")
 @click.option("-v", "--verbose", is_flag=True, help="Say which back end runs, and why none before it.")
+@click.option("--monitor", "monitors", metavar="ADDRESS", multiple=True, help="Watch the stream; may be repeated.")
+@click.option("--monitor-every", default="10s", show_default=True, help="Report every '1000' (steps) or '10s'.")
+@click.option(
+    "--deadline", type=float, metavar="MS", help="Longest latency.  [default: the model's period, if it has one]"
+)
 @click.pass_context
 def stream(
     ctx: click.Context,
@@ -73,6 +79,9 @@ def stream(
     state_every: str,
     public_key: Path | None,
     verbose: bool,
+    monitors: tuple[str, ...],
+    monitor_every: str,
+    deadline: float | None,
     **policies: Any,
 ) -> None:
     """Samples from stdin, predictions to stdout, one a line.
@@ -96,7 +105,13 @@ def stream(
 
     A broker's password is better given by EDGE_LSTM_MQTT_PASSWORD: addresses are seen by every user of the computer.
 
-    What happened besides predictions is counted and said once at the end, on stderr.
+    \b
+    --monitor  -  term  jsonl:FILE  mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC
+               prometheus:FILE  prometheus://[HOST]:PORT
+
+    What happened besides predictions is counted and said once at the end, on stderr. A monitor tells while it runs:
+    latencies, missed deadlines, saturation, and channels whose values have left the training data; - is JSON lines
+    on stderr.
     """  # noqa: D301 - click takes the backspace itself as "do not wrap this paragraph"
     from edge_lstm.bundle import Bundle
     from edge_lstm.cli.stopping import TERMINATED, Stopped, Stopping
@@ -129,7 +144,11 @@ def stream(
     _say_choice(model.choice, as_json, verbose)
     live = LiveStream(Stream(model, every_step=every_step), facts, setup)
     try:
-        with Stopping() as stopping, Notifier.asked(lambda: f"{live.counts.samples} samples taken") as notifier:
+        with (
+            Stopping() as stopping,
+            Notifier.asked(lambda: f"{live.counts.samples} samples taken") as notifier,
+            _watched(live, opened, monitors, monitor_every, deadline),
+        ):
             out = open_sink(sink)
             try:
                 notifier.ready()
@@ -204,3 +223,21 @@ def _say(live: LiveStream, as_json: bool, plain: bool) -> None:
     click.echo(
         json.dumps({"counts": live.counts.to_json()}) if as_json else f"stream: {live.counts.to_text()}", err=True
     )
+
+
+def _watched(live: LiveStream, bundle: Any, addresses: tuple[str, ...], every: str, deadline: float | None) -> Any:
+    """The block in which the stream is watched, if it is to be: a board that does not watch need not load what does."""
+    from edge_lstm.errors import ProjectError
+
+    if addresses:
+        from edge_lstm.monitor import watched
+
+        return watched(live, bundle, addresses, every, deadline, _complain)
+    if deadline is not None:
+        raise ProjectError("--deadline is watched by a monitor; add --monitor, such as --monitor term")
+    return contextlib.nullcontext()
+
+
+def _complain(words: str) -> None:
+    """What a monitor cannot do."""
+    click.echo(f"monitor: {words}", err=True)

@@ -38,7 +38,7 @@ class Network:
     """Cells in a row and a head. It holds no state: ``step`` takes it and gives the next."""
 
     def __init__(self, cells: list[Cell], head: Callable[[Array], Array]) -> None:
-        self.cells, self._head = cells, head
+        self.cells, self.head = cells, head
 
     def zero_state(self, batch: int = 1) -> State:
         """The state before the first sample."""
@@ -51,7 +51,7 @@ class Network:
             h, c = cell.step(h, c, x, None if tap is None else _bind(tap, index))
             new_state.append((h, c))
             x = h
-        y = self._head(x)
+        y = self.head(x)
         if tap is not None:
             tap(len(self.cells), "y", y)
         return tuple(new_state), y

@@ -31,12 +31,14 @@ class Reading(NamedTuple):
         line: counted from 1.
         time: seconds since any start; None unless times are wanted.
         position: the place behind it, where the source can be taken up again.
+        arrived: when its line did, by ``time.perf_counter_ns``.
     """
 
     values: list[float]
     line: int
     time: float | None = None
     position: str | None = None
+    arrived: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edge_lstm.errors import InputError, ProjectError
 from edge_lstm.streaming.counts import Counts
@@ -20,6 +21,9 @@ from edge_lstm.streaming.saving import Memory, Pace, StateFile, held_values
 from edge_lstm.streaming.sources import Source, open_source
 from edge_lstm.streaming.stream import Stream
 from edge_lstm.streaming.urls import public
+
+if TYPE_CHECKING:
+    from edge_lstm.monitor import Monitor
 
 WhenFull = Literal["block", "drop-oldest"]
 
@@ -74,11 +78,13 @@ class LiveStream:
     def __init__(self, stream: Stream, facts: Facts, setup: Setup) -> None:
         channels = stream.model.interface.channels
         self.counts = Counts()
-        self._stream, self._setup = stream, setup
+        self.monitor: Monitor | None = None
+        self.stream, self._setup = stream, setup
         self._admission = Admission(setup.policy, channels, stream.model.limits, self.counts)
         self._gaps = Gaps(setup.reset)
         self._file = None if setup.state is None else StateFile(setup.state, setup.pace)
         self._position: str | None = None
+        self._arrived = 0
         saved = None if self._file is None else self._file.read()
         if saved is not None:
             self._load(*saved)
@@ -112,19 +118,21 @@ class LiveStream:
         Raises:
             InputError: if the policy refuses it. The stream is then as it was before.
         """
-        fresh = self._gaps.due(reading.time, self._stream.step)
+        fresh = self._gaps.due(reading.time, self.stream.step)
         if fresh:
             self._admission.forget()
-        sample = self._admission.admit(reading.values, f"line {reading.line}: step {self._stream.step}")
+        sample = self._admission.admit(reading.values, f"line {reading.line}: step {self.stream.step}")
         self._position = reading.position
         if sample is None:
             return None
         if fresh:
-            self._stream.reset()
+            self.stream.reset()
             self.counts.resets += 1
-        made = self._stream.push(sample)
+        made = self.stream.push(sample)
         self._gaps.passed(reading.time)
         self.counts.samples += 1
+        if self.monitor is not None:
+            self.monitor.took(sample, reading.arrived)
         return made
 
     def remember(self) -> None:
@@ -133,6 +141,8 @@ class LiveStream:
         Raises:
             ExportError: if it cannot be written.
         """
+        if self.monitor is not None:
+            self.monitor.settle()
         if self._file is not None:
             self._file.stepped(self.save)
 
@@ -146,19 +156,24 @@ class LiveStream:
             return
         held = tuple(None if math.isnan(value) else value for value in self._admission.held)
         memory = Memory(held, self._gaps.last, public(self._setup.source), self._position, self._reader.header)
-        self._file.write(self._stream.save(), memory)
+        self._file.write(self.stream.save(), memory)
 
     def close(self) -> None:
         """Let go of the source."""
         self._source.close()
 
     def _read(self) -> Iterator[Reading]:
-        for reading in self._reader.readings(self._source.lines()):
-            yield reading._replace(position=self._source.position)
+        for reading in self._reader.readings(self._lines()):
+            yield reading._replace(position=self._source.position, arrived=self._arrived)
+
+    def _lines(self) -> Iterator[str]:
+        for line in self._source.lines():
+            self._arrived = time.perf_counter_ns()
+            yield line
 
     def _load(self, snapshot: bytes, memory: Memory) -> None:
         try:
-            self._stream.load(snapshot)
+            self.stream.load(snapshot)
             if len(memory.held) != len(self._admission.held):
                 raise InputError("stream state: it is of other channels")
         except InputError as error:

@@ -28,7 +28,7 @@ class Pace:
     seconds: float | None = 60.0
 
     @classmethod
-    def parse(cls, text: str) -> Pace:
+    def parse(cls, text: str, what: str = "state-every") -> Pace:
         """Read ``1000`` (steps) or ``60s``.
 
         Raises:
@@ -36,7 +36,7 @@ class Pace:
         """
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s?)\s*", text)
         if not found or not float(found[1]) or not (found[2] or found[1].isdigit()):
-            raise ProjectError(f"state-every {text!r} is not known; give '1000' (steps) or '60s'")
+            raise ProjectError(f"{what} {text!r} is not known; give '1000' (steps) or '60s'")
         return cls(None, float(found[1])) if found[2] else cls(int(found[1]), None)
 
 
