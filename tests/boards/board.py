@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
+import struct
 import subprocess
+import tty
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from boards.roots import WHEELS
+from boards.secure_shell import client_settings, write_client_config
 
 SECONDS = 120
 """Within which a command must end; an emulated Python alone takes seconds to start."""
+
+DIALOUT = 20
+"""Debian's group of whoever may use serial devices."""
+
+UNLOCK_TERMINAL, TERMINAL_NUMBER = 0x40045431, 0x80045430
+"""TIOCSPTLCK and TIOCGPTN, which the standard library does not name."""
 
 
 @dataclass
@@ -37,7 +48,10 @@ class Board:
     pid: int
     root_inside: str
     halt: Callable[[], None]
-    _ballast: Path | None = field(default=None, repr=False)
+    _ballast: Path | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.client("ssh_config")
 
     @property
     def key(self) -> Path:
@@ -57,6 +71,11 @@ class Board:
     def home(self) -> Path:
         """The user's home from outside."""
         return self.root / "home" / self.user
+
+    def client(self, file: str, **changed: object) -> Path:
+        """A configuration as ``ssh_config`` but for some settings, such as ``IdentityFile``, ``Port`` or ``User``."""
+        settings = client_settings(self.folder, self.port, self.user) | changed
+        return write_client_config(self.folder / file, self.name, settings)
 
     def ssh(self, command: str) -> list[str]:
         """The words that run a command on the board."""
@@ -95,7 +114,7 @@ class Board:
         assert done.returncode == 0, done.stderr
 
     def use(self, *wheels: str) -> None:
-        """Put exactly these sets of wheels on the path of the board's Python: ``base``, ``tflite-runtime``, ``litert``."""
+        """Let its Python find exactly these sets of wheels, of ``base``, ``tflite-runtime`` and ``litert``."""
         missing = [name for name in wheels if not (self.root / WHEELS / name).is_dir()]
         assert not missing, f"{self.name} has no wheels {missing}"
         listed = "".join(f"/{WHEELS}/{name}\n" for name in wheels)
@@ -106,8 +125,9 @@ class Board:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if os.readlink(folder / "ns/pid") == os.readlink(f"/proc/{self.pid}/ns/pid"):
-                    words = _without_emulator((folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0"))
+                if _namespace(folder.name, "pid") == _namespace(self.pid, "pid"):
+                    line = (folder / "cmdline").read_text(errors="replace").rstrip("\0")
+                    words = _without_emulator(line.split("\0"))
                     if re.search(pattern, " ".join(words)):
                         found[int(folder.name)] = words
         return found
@@ -148,17 +168,37 @@ class Board:
 
     def enter(self, words: Sequence[str]) -> str:
         """Run a program of this machine, with its rights, among the board's mounts."""
-        users = [] if _same(self.pid, "user") else ["--user"]
+        users = [] if _namespace(self.pid, "user") == _namespace("self", "user") else ["--user"]
         entered = ["nsenter", "--target", str(self.pid), "--mount", *users, *words]
         return subprocess.run(entered, check=True, capture_output=True, text=True).stdout
 
+    @contextlib.contextmanager
+    def serial_line(self, path: str = "/dev/ttyUSB0") -> Iterator[BinaryIO]:
+        """The far end of a serial device, raw and unbuffered; closing it, or the end of the block, unplugs it."""
+        far = os.open(self.root / "dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
+        fcntl.ioctl(far, UNLOCK_TERMINAL, struct.pack("i", 0))
+        (number,) = struct.unpack("i", fcntl.ioctl(far, TERMINAL_NUMBER, bytes(4)))
+        near, device = self.root / "dev/pts" / str(number), self.root / path.lstrip("/")
+        os.chown(near, 0, DIALOUT)
+        near.chmod(0o660)
+        held = os.open(near, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(held)
+        os.close(held)
+        device.symlink_to(f"/dev/pts/{number}")
+        try:
+            with os.fdopen(far, "r+b", buffering=0) as line:
+                yield line
+        finally:
+            device.unlink()
+
     def stop(self) -> None:
-        """End it: no process and no mount of it remains."""
-        self.halt()
+        """End it at once, as if its power failed: no process and no mount of it remains."""
+        halt, self.halt = self.halt, lambda: None
+        halt()
 
 
-def _same(pid: int, kind: str) -> bool:
-    return os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
+def _namespace(process: int | str, kind: str) -> Path:
+    return Path(f"/proc/{process}/ns/{kind}").readlink()
 
 
 def _without_emulator(words: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from boards import pi_inside, roots
 from boards.board import Board
-from boards.secure_shell import HOST, answers, free_port, make_keys, write_client_config
+from boards.secure_shell import HOST, answers, free_port, make_keys
 
 DISK = 256 << 20
 """Bytes that a board may change or add."""
@@ -101,7 +101,6 @@ def start(name: str, wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> B
         process.kill()
     else:
         raise RuntimeError(f"{name} does not answer: {(folder / 'log').read_text()}")
-    write_client_config(folder, name, port, "pi")
 
     def halt() -> None:
         process.stdin.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from pathlib import Path
 
 NEW_MOUNTS, NEW_UTS, NEW_IPC, NEW_USERS, NEW_PIDS = 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000
@@ -53,3 +54,8 @@ def copy_on_write(root: Path, disk: Path, size: int) -> Path:
     # Marks of deleted files go into attributes that need no privilege, since this may be a user namespace.
     mount("board", merged, "overlay", f"lowerdir={root},upperdir={upper},workdir={work},userxattr")
     return merged
+
+
+def end_with_parent() -> None:
+    """The kernel terminates this process when its parent is gone, also when that is killed."""
+    _checked(_libc.prctl(1, signal.SIGTERM), "prctl")

@@ -1,8 +1,9 @@
 """The inside of an emulated Raspberry Pi: a process that becomes one. Started by ``emulated_pi.py``.
 
-The first line of stdin says what to be, in JSON. It makes namespaces of its own (users, mounts, processes, host name), in which the kernel runs programs of the board's processor
-through QEMU, and a file system that begins as the cached root. The SSH server is this machine's own; a session is locked
-into that file system. Nothing outside changes, and all of it ends when stdin ends, or with this process.
+The first line of stdin says what to be, in JSON. It makes namespaces of its own (users, mounts, processes, host name),
+in which the kernel runs programs of the board's processor through QEMU, and a file system that begins as the cached
+root. The SSH server is this machine's own; a session is locked into that file system. Nothing outside changes, and all
+of it ends when stdin ends, or with this process.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python tests/boards/roots.py [--cache DIR] [NAME ...]
 
-A root lies whole in ``DIR/NAME``, or not at all; the file ``recipe`` beside it says what it was made by, so that a stale one
-is made again. DIR is ``$EDGE_LSTM_ROOTS``, else ``~/.cache/edge-lstm/roots``. Needs root, mmdebstrap and a Debian mirror.
+A root lies whole in ``DIR/NAME/root``, or not at all. ``DIR/NAME/recipe`` says what it was made by: a stale one is made
+again. DIR is ``$EDGE_LSTM_ROOTS``, else ``~/.cache/edge-lstm/roots``. Needs root, mmdebstrap and a Debian mirror.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 SUITE = "bookworm"
 PYTHON = "3.11"
 """Of the suite."""
+
+HOOKS = "/usr/share/mmdebstrap/hooks"
 
 MIRROR = "http://deb.debian.org/debian"
 """Where this machine's own apt knows none of the suite."""
@@ -32,8 +34,8 @@ WHEELS = "opt/wheels"
 """In a root: a folder a set of wheels, which a board puts on its Python's path or leaves out."""
 
 # What Raspberry Pi OS Lite has as well: a shell's tools, and a Python that has the standard library and nothing else.
-TOOLS = ("bash", "coreutils", "dash", "debianutils", "findutils", "grep", "gzip", "libc-bin", "mawk", "procps", "sed", "tar", "util-linux")
-TOOLS += ("hostname", "python3")
+TOOLS = ("bash", "coreutils", "dash", "debianutils", "findutils", "grep", "gzip", "hostname", "libc-bin", "mawk")
+TOOLS += ("procps", "python3", "sed", "tar", "util-linux")
 SYSTEM = ("dbus", "libpam-systemd", "openssh-server", "sudo", "systemd", "systemd-sysv")
 
 BASE = ("click>=8.1", "safetensors>=0.4.3")
@@ -73,9 +75,7 @@ class Recipe:
 
 
 RECIPES = {
-    "arm64": Recipe(
-        "arm64", "aarch64", "extract", (*TOOLS, "libstdc++6"), {"base": (*BASE, NUMPY)} | TFLITE | LITERT
-    ),
+    "arm64": Recipe("arm64", "aarch64", "extract", (*TOOLS, "libstdc++6"), {"base": (*BASE, NUMPY)} | TFLITE | LITERT),
     "armhf": Recipe(
         "armhf", "armv7l", "extract", (*TOOLS, "libstdc++6", "python3-numpy"), {"base": BASE} | TFLITE, ("numpy",)
     ),
@@ -94,30 +94,34 @@ def main() -> None:
     print(f"all {time.monotonic() - began:.1f} s")
 
 
-def root(name: str, cache: Path | None = None, say: object = None) -> Path:
+def root(name: str, cache: Path | None = None, say: Callable[[str], None] = lambda line: None) -> Path:
     """The root of that name, made if it is missing or stale. Several processes may ask at once; one makes it.
+
+    Args:
+        say: is told each step and its seconds.
 
     Raises:
         RuntimeError: if it cannot be made; the message holds the tool's last words.
     """
     recipe, folder = RECIPES[name], (cache or default_cache()) / name
-    tell = say if callable(say) else lambda line: None
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_suffix(".lock")):
         if _is_made(folder, recipe):
-            tell(f"{name}: kept, {folder}")
+            say(f"{name}: kept, {folder}")
             return folder / "root"
-        began, part = time.monotonic(), folder.with_suffix(".part")
-        _remove(part)
+        began, part, old = time.monotonic(), folder.with_suffix(".part"), folder.with_suffix(".old")
+        _remove(part, old)
         part.mkdir()
         for what, step in STEPS.items():
             step_began = time.monotonic()
             step(recipe, part / "root")
-            tell(f"{name}: {what} {time.monotonic() - step_began:.1f} s")
+            say(f"{name}: {what} {time.monotonic() - step_began:.1f} s")
         (part / "recipe").write_text(recipe.digest)
-        _remove(folder)
+        if folder.exists():
+            folder.rename(old)
         part.rename(folder)
-        tell(f"{name}: made in {time.monotonic() - began:.1f} s, {folder}")
+        _remove(old)
+        say(f"{name}: made in {time.monotonic() - began:.1f} s, {folder}")
     return folder / "root"
 
 
@@ -137,9 +141,9 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _packages(recipe: Recipe, root: Path) -> None:
@@ -147,7 +151,8 @@ def _packages(recipe: Recipe, root: Path) -> None:
     source = f"deb {mirror()} {SUITE} main"
     wanted = f"--include={','.join(recipe.packages)}"
     options = [f"--arch={recipe.architecture}", f"--variant={recipe.variant}", "--mode=root", "--quiet", wanted]
-    _run(["mmdebstrap", *options, SUITE, root, source])
+    # /bin is /usr/bin on every system of the suite, but only a package's script, or this hook, makes it so.
+    _run(["mmdebstrap", *options, f"--hook-dir={HOOKS}/merged-usr", SUITE, root, source])
 
 
 def mirror() -> str:
@@ -188,11 +193,14 @@ def _wheels(recipe: Recipe, root: Path) -> None:
 
 
 def _bytecode(recipe: Recipe, root: Path) -> None:
-    """As a system's packages have it once configured; compiling would be most of an emulated Python's start."""
+    compile_python(root, root / "usr/lib/python3", root / f"usr/lib/python{PYTHON}", root / WHEELS)
+
+
+def compile_python(root: Path, *trees: Path) -> None:
+    """As an installed system is; it would be most of an emulated Python's start. Only the same Python can do it."""
     if sys.version_info[:2] == tuple(map(int, PYTHON.split("."))):
-        trees = [root / "usr/lib/python3", root / f"usr/lib/python{PYTHON}", root / WHEELS]
         compiled = [sys.executable, "-m", "compileall", "-q", "-j0", "-s", root, "-p", "/", *trees]
-        subprocess.run(compiled, check=False, capture_output=True)  # 2to3's tests are no Python 3
+        subprocess.run(compiled, check=False, capture_output=True)  # lib2to3 holds examples of Python 2
 
 
 def _user(recipe: Recipe, root: Path) -> None:
@@ -227,6 +235,7 @@ def _system(recipe: Recipe, root: Path) -> None:
         return
     (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
     (root / "etc/sudoers.d/pi").write_text("pi ALL=(ALL) NOPASSWD: ALL\n")
+    _run(["chroot", root, "usermod", "--append", "--groups", "adm,dialout,sudo", "pi"])
 
 
 STEPS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -17,11 +18,11 @@ def make_keys(folder: Path) -> None:
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
 
 
-def write_client_config(folder: Path, name: str, port: int, user: str) -> None:
-    """``ssh_config`` and ``known_hosts``: nothing of the user's own is read, and no unknown host is believed."""
+def client_settings(folder: Path, port: int, user: str) -> dict[str, object]:
+    """Of an SSH client: nothing of the user's own is read, and no unknown host is believed."""
     kind, key, *_ = (folder / "host_key.pub").read_text().split()
     (folder / "known_hosts").write_text(f"[{HOST}]:{port} {kind} {key}\n")
-    settings = {
+    return {
         "HostName": HOST,
         "Port": port,
         "User": user,
@@ -34,8 +35,13 @@ def write_client_config(folder: Path, name: str, port: int, user: str) -> None:
         "BatchMode": "yes",
         "ConnectTimeout": 20,
     }
+
+
+def write_client_config(file: Path, name: str, settings: Mapping[str, object]) -> Path:
+    """For ``ssh -F``, under the board's name."""
     lines = [f"    {key} {value}" for key, value in settings.items()]
-    (folder / "ssh_config").write_text("\n".join([f"Host {name}", *lines]) + "\n")
+    file.write_text("\n".join([f"Host {name}", *lines]) + "\n")
+    return file
 
 
 def free_port() -> int:

@@ -1,0 +1,233 @@
+"""The boards that tests deploy to: they are what they say, compute what the reference computes, and can be hurt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from boards import roots
+from boards.board import Board
+from boards.installed import install
+from boards.secure_shell import answers, make_keys
+from live_streams import said, text, until
+from qemu_boards import SERIES, write_board_bundle
+
+from edge_lstm.board import load_core
+from edge_lstm.bundle import LIBRARY, Bundle
+from edge_lstm.compiler import compile_shared
+from edge_lstm_export.c_source import kernels, write_c
+
+MACHINES = {"pi-arm64": ("aarch64", 64), "pi-armhf": ("armv7l", 32)}
+ZIG = {
+    "aarch64": (["-target", "aarch64-linux-musl", "-mcpu=cortex_a72"], "cortex-a72"),
+    "armv7l": (["-target", "arm-linux-musleabihf", "-mcpu=cortex_a7"], "cortex-a7"),
+}
+"""Machine → how zig is told of it, and our name of its core."""
+
+STATIC = """
+#include <stdio.h>
+int main(void)
+{
+    float seen = 0, sample;
+    while (scanf("%f", &sample) == 1) {
+        seen += sample;
+    }
+    printf("%d bits, sum %.2f\\n", (int)(8 * sizeof(void *)), seen);
+    return 0;
+}
+"""
+
+WHO = """
+import json, platform, struct, sys, click, numpy, safetensors
+product = numpy.arange(6.0).reshape(2, 3) @ numpy.arange(3.0)
+print(json.dumps([platform.machine(), 8 * struct.calcsize("P"), list(sys.version_info[:2]), product.tolist()]))
+"""
+
+REPLAY = """
+import sys
+from pathlib import Path
+from safetensors.numpy import load_file
+from edge_lstm.bundle import Bundle
+from edge_lstm.runtimes import BACK_ENDS
+
+bundle = Bundle.open(sys.argv[1])
+golden = load_file(bundle.file("golden/tflite.safetensors"))
+window = bundle.interface.task.window
+for name in sys.argv[2:]:
+    runtime, steps = BACK_ENDS[name].open(bundle, "tflite"), 0
+    for k in range(sum(key.endswith(".codes") for key in golden)):
+        for step, (codes, expected) in enumerate(zip(golden[f"{k}.codes"], golden[f"{k}.outputs"])):
+            if step % window == 0:
+                runtime.reset()
+            if runtime.step(codes).tobytes() != expected.tobytes():
+                sys.exit(f"{name}: recording {k}, step {step} differs")
+            steps += 1
+    print(name, steps)
+"""
+
+
+@pytest.fixture(params=["pi_arm64", "pi_armhf"])
+def pi(request: pytest.FixtureRequest) -> Board:
+    board: Board = request.getfixturevalue(request.param)
+    return board
+
+
+def put_text(board: Board, name: str, content: str) -> None:
+    (board.home / name).write_text(content)
+
+
+def test_a_pi_is_what_it_says(pi: Board) -> None:
+    """Its shell, its Python and its NumPy are of its own processor, and its kernel describes four cores."""
+    machine, bits = MACHINES[pi.name]
+    asked = "uname -m; getconf LONG_BIT; hostname; id -un; grep -c ^processor /proc/cpuinfo; python3 -"
+    *words, about = pi.run(asked, stdin=WHO).stdout.splitlines()
+    assert words == [machine, str(bits), pi.name, "pi", "4"]
+    assert json.loads(about) == [machine, bits, [3, 11], [5.0, 14.0]]
+    assert pi.machine == machine
+
+
+def test_a_pi_has_the_tools_that_deployment_needs(pi: Board) -> None:
+    asked = "for tool in sha256sum tar gzip flock df mv sync stat nohup timeout which awk ps; do which $tool; done"
+    assert len(pi.run(asked).stdout.split()) == 13
+    assert (
+        pi.run("ls /dev/null /dev/zero /dev/random /dev/urandom /dev/shm /sys/devices/system/cpu/online").stderr == ""
+    )
+    moved = "mkdir 1 2 && ln -s 1 a && ln -s 2 b && mv -T b a && readlink a && rm -r a 1 2"
+    assert pi.run(moved).stdout == "2\n"
+
+
+def test_a_program_keeps_its_processor_in_an_empty_environment(pi: Board) -> None:
+    """QEMU would run it on a processor that no Pi has, on which LiteRT computes wrong bytes."""
+    emulator = {"pi-arm64": "cortex-a72", "pi-armhf": "cortex-a7"}[pi.name]
+    assert pi.run("env -i /usr/bin/uname -m").stdout == f"{pi.machine}\n"
+    with pi.running("exec env -i /bin/sleep 60"):
+        until(lambda: pi.processes(r"^/bin/sleep 60$"))
+        (process,) = pi.processes(r"^/bin/sleep 60$")
+        assert emulator in Path(f"/proc/{process}/cmdline").read_text().split("\0")
+
+
+def test_a_static_program_of_its_processor_runs(pi: Board, tmp_path: Path) -> None:
+    """Built here, copied there, fed through SSH."""
+    options, _ = ZIG[pi.machine]
+    (tmp_path / "sum.c").write_text(STATIC)
+    zig = [sys.executable, "-m", "ziglang", "cc", *options, "-static", "-O2", "-s"]
+    subprocess.run([*zig, "-o", "sum", "sum.c"], check=True, cwd=tmp_path)
+    pi.put(tmp_path / "sum", to="sum")
+    assert pi.run("./sum", stdin="1.5\n2.25\n").stdout == f"{MACHINES[pi.name][1]} bits, sum 3.75\n"
+
+
+def test_a_copied_file_arrives_equal(pi: Board, tmp_path: Path) -> None:
+    content = np.random.default_rng(0).bytes(3_000_001)
+    (tmp_path / "noise").write_bytes(content)
+    pi.put(tmp_path / "noise", to="arrived")
+    assert pi.run("sha256sum arrived").stdout == f"{hashlib.sha256(content).hexdigest()}  arrived\n"
+    assert (pi.home / "arrived").read_bytes() == content
+    assert pi.run("rm arrived; tty", check=False).stdout == "not a tty\n"
+
+
+def test_a_process_is_found_and_killed_from_outside(pi: Board) -> None:
+    """Its command line is what the board called; no other board's process is found."""
+    with pi.running("echo started; exec sleep 61") as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "started\n"
+        until(lambda: pi.processes("^sleep 61$"))
+        assert list(pi.processes("^sleep 61$").values()) == [["sleep", "61"]]
+        assert pi.kill("^sleep 61$") == 1
+        client.wait(20)
+    assert pi.processes("sleep 61") == {}
+
+
+def test_a_full_disk_takes_no_more(pi: Board) -> None:
+    """And takes again what it took before once there is room."""
+    pi.fill_disk(free=100_000)
+    refused = pi.run("head -c 1000000 /dev/zero > big", check=False)
+    assert refused.returncode != 0
+    assert "No space left on device" in refused.stderr
+    pi.free_disk()
+    assert pi.run("head -c 1000000 /dev/zero > big && wc -c < big && rm big").stdout == "1000000\n"
+
+
+def test_a_small_disk_is_as_small_as_asked(fresh_board: Callable[..., Board]) -> None:
+    board = fresh_board("pi-armhf", disk=4 << 20)
+    size, free = map(int, board.run("df --output=size,avail --block-size=1 . | tail -1").stdout.split())
+    assert size == 4 << 20
+    assert free < size
+
+
+def test_a_read_only_disk_takes_nothing(pi: Board) -> None:
+    with pi.read_only():
+        refused = pi.run("touch home-file", check=False)
+    assert "Read-only file system" in refused.stderr
+    assert pi.run("touch home-file && rm home-file").returncode == 0
+
+
+def test_a_serial_line_carries_samples_until_it_is_unplugged(pi: Board) -> None:
+    with pi.serial_line("/dev/ttyUSB0") as sensor:
+        with pi.running("exec cat /dev/ttyUSB0") as reader:
+            assert reader.stdout is not None
+            until(lambda: pi.processes("^cat /dev/ttyUSB0$"))
+            sensor.write(b"1.5,2.5\n")
+            assert reader.stdout.readline() == "1.5,2.5\n"
+            sensor.close()
+            reader.wait(20)
+    assert "No such file" in pi.run("cat /dev/ttyUSB0", check=False).stderr
+
+
+def test_a_client_without_the_key_or_with_another_host_key_is_refused(pi_armhf: Board, tmp_path: Path) -> None:
+    make_keys(tmp_path)
+    other = (tmp_path / "host_key.pub").read_text().split()[:2]
+    (tmp_path / "known").write_text(f"[{pi_armhf.host}]:{pi_armhf.port} {' '.join(other)}\n")
+    for changed, message in (
+        ({"IdentityFile": tmp_path / "key"}, "Permission denied (publickey)"),
+        ({"UserKnownHostsFile": tmp_path / "known"}, "Host key verification failed"),
+        ({"User": "nobody"}, "Permission denied (publickey)"),
+    ):
+        config = pi_armhf.client("refused", **changed)
+        words = ["ssh", "-F", str(config), pi_armhf.name, "true"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 255
+        assert message in done.stderr
+
+
+def test_two_boards_of_one_kind_share_nothing(fresh_board: Callable[..., Board]) -> None:
+    """Each starts clean from the same root, which stays as it is, and goes without a trace."""
+    kept = sorted(path.name for path in (roots.root("arm64") / "home/pi").iterdir())
+    mounts = Path("/proc/mounts").read_text()
+    one, other = fresh_board("pi-arm64"), fresh_board("pi-arm64", wheels=())
+    one.run("echo mine > file; rm /usr/bin/python3.11 2>/dev/null; nohup sleep 300 >/dev/null 2>&1 &")
+    until(lambda: one.processes("^sleep 300$"))
+    assert other.processes("^sleep 300$") == {}
+    assert other.run("ls -A").stdout == ""
+    assert other.run("python3 -c 'import numpy'", check=False).stderr.endswith("No module named 'numpy'\n")
+    first, folder, port = one.pid, one.folder, one.port
+    one.stop()
+    assert not Path(f"/proc/{first}").exists()
+    assert not folder.exists()
+    assert not answers(port, seconds=0.2)
+    assert Path("/proc/mounts").read_text() == mounts
+    assert sorted(path.name for path in (roots.root("arm64") / "home/pi").iterdir()) == kept == []
+
+
+def board_bundle(folder: Path, board_name: str, machine: str) -> Bundle:
+    """A bundle with the library of that machine."""
+    bundle = write_board_bundle(folder, board_name)
+    options, core = ZIG[machine]
+    sources = write_c(bundle.model("native"), kernel_set_name=load_core(core).kernels)
+    sources |= kernels.kernel_files([kernels.HOST_FILE])
+    library = compile_shared(sources, compiler=[sys.executable, "-m", "ziglang", "cc", *options])
+    name = LIBRARY.format(machine=machine)
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_bytes(library)
+    manifest = bundle.manifest
+    manifest["files"][name] = {"sha256": hashlib.sha256(library).hexdigest(), "bytes": len(library)}
+    manifest["arithmetics"][name] = ["native"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return Bundle.open(folder)
