@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import roots
 from boards.board import Board
 from boards.installed import install
 from boards.secure_shell import answers, make_keys
 from live_streams import said, text, until
 from qemu_boards import SERIES, write_board_bundle
 
+from boards import roots
 from edge_lstm.board import load_core
 from edge_lstm.bundle import LIBRARY, Bundle
 from edge_lstm.compiler import compile_shared
@@ -170,14 +168,13 @@ def test_a_read_only_disk_takes_nothing(pi: Board) -> None:
 
 
 def test_a_serial_line_carries_samples_until_it_is_unplugged(pi: Board) -> None:
-    with pi.serial_line("/dev/ttyUSB0") as sensor:
-        with pi.running("exec cat /dev/ttyUSB0") as reader:
-            assert reader.stdout is not None
-            until(lambda: pi.processes("^cat /dev/ttyUSB0$"))
-            sensor.write(b"1.5,2.5\n")
-            assert reader.stdout.readline() == "1.5,2.5\n"
-            sensor.close()
-            reader.wait(20)
+    with pi.serial_line("/dev/ttyUSB0") as sensor, pi.running("exec cat /dev/ttyUSB0") as reader:
+        assert reader.stdout is not None
+        until(lambda: pi.processes("^cat /dev/ttyUSB0$"))
+        sensor.write(b"1.5,2.5\n")
+        assert reader.stdout.readline() == "1.5,2.5\n"
+        sensor.close()
+        reader.wait(20)
     assert "No such file" in pi.run("cat /dev/ttyUSB0", check=False).stderr
 
 
@@ -231,3 +228,125 @@ def board_bundle(folder: Path, board_name: str, machine: str) -> Bundle:
     manifest["arithmetics"][name] = ["native"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return Bundle.open(folder)
+
+
+@pytest.fixture(scope="module")
+def computing(pi_arm64: Board, pi_armhf: Board, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    """Both Pis with edge-lstm installed, and on each a bundle with the library of its machine: name → the bundle."""
+    boards = {"raspberry-pi-4": pi_arm64, "raspberry-pi-2b": pi_armhf}
+    made = {}
+    for board_name, pi in boards.items():
+        install(pi)
+        bundle = board_bundle(tmp_path_factory.mktemp(pi.name), board_name, pi.machine)
+        made[pi.name] = bundle
+        pi.put(bundle.path, to="walk")
+    return made
+
+
+def test_every_back_end_of_a_pi_streams_the_lines_of_the_reference(pi: Board, computing: dict[str, Bundle]) -> None:
+    """``edge-lstm`` as it is installed there: NumPy, and the library that was compiled here."""
+    samples = np.concatenate(SERIES[:2])
+    expected = said(computing[pi.name].path, samples)
+    for backend in ("reference", "c"):
+        streamed = pi.run(f"edge-lstm stream walk --backend {backend}", stdin=text(samples))
+        assert streamed.stderr == ""
+        assert streamed.stdout.splitlines() == expected
+    assert len(expected) == 6
+
+
+def test_tflite_on_a_pi_computes_the_golden_bytes(pi: Board, computing: dict[str, Bundle]) -> None:
+    """Every step of every golden recording, through every wheel that there is for the machine."""
+    installed = [name for name in roots.RECIPES[pi.name.removeprefix("pi-")].wheels if name != "base"]
+    pi.use("base", *installed)
+    try:
+        lines = pi.run(f"python3 - walk {' '.join(installed)}", stdin=REPLAY).stdout.splitlines()
+    finally:
+        pi.use("base")
+    steps = sum(map(len, SERIES)) + 320
+    assert lines == [f"{name} {steps}" for name in installed]
+
+
+SERVICE = """
+[Service]
+Type=notify
+ExecStart=/usr/bin/python3 -u /home/pi/service.py
+WatchdogSec=1
+Restart=on-failure
+RestartSec=100ms
+TimeoutAbortSec=1
+[Install]
+WantedBy=multi-user.target
+"""
+
+HANGS = """
+import os, socket, time
+from pathlib import Path
+
+starts = Path("/home/pi/starts")
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+
+def tell(words):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.sendto(words.encode(), os.environ["NOTIFY_SOCKET"].replace("@", chr(0)))
+
+tell("READY=1")
+while len(starts.read_text()) > 1:
+    tell("WATCHDOG=1")
+    time.sleep(0.2)
+time.sleep(600)
+"""
+
+
+def test_a_board_boots_systemd_with_nothing_failed(systemd_board: Board) -> None:
+    """The system's manager and the user's own, an SSH server that systemd started, and sudo without a password."""
+    asked = "systemctl is-system-running --wait; systemctl --failed --no-legend; systemctl is-active ssh"
+    words = systemd_board.run(f"{asked}; systemctl --user is-system-running; sudo -n id -un; id -un; uname -m")
+    assert words.stdout.split() == ["running", "active", "running", "root", "pi", "x86_64"]
+    config = systemd_board.client("as_root", User="root")
+    done = subprocess.run(
+        ["ssh", "-F", str(config), systemd_board.name, "id -u"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
+
+
+def test_systemd_restarts_a_service_that_hangs_and_one_that_is_killed(fresh_board: Callable[..., Board]) -> None:
+    """The first start hangs after READY=1 and is ended by the watchdog; the second one feeds it, until kill -9."""
+    board = fresh_board("board-systemd")
+    put_text(board, "service.py", HANGS)
+    (board.root / "etc/systemd/system/hangs.service").write_text(SERVICE)
+    board.run("sudo systemctl daemon-reload && sudo systemctl enable --now --quiet hangs")
+
+    def shown(key: str) -> str:
+        return board.run(f"systemctl show hangs --property {key} --value").stdout.strip()
+
+    until(lambda: shown("NRestarts") == "1" and shown("ActiveState") == "active")
+    assert "Watchdog timeout" in board.run("journalctl --unit hangs --no-pager").stdout
+    until(lambda: board.kill("service.py") == 1)
+    until(lambda: shown("NRestarts") == "2" and shown("ActiveState") == "active")
+    assert (board.home / "starts").read_text() == "xxx"
+
+
+def test_a_board_with_systemd_can_be_hurt_like_a_pi(systemd_board: Board) -> None:
+    systemd_board.fill_disk(free=0)
+    assert "No space left" in systemd_board.run("head -c 1000000 /dev/zero > big", check=False).stderr
+    systemd_board.free_disk()
+    with systemd_board.read_only():
+        assert "Read-only file system" in systemd_board.run("touch file", check=False).stderr
+    with systemd_board.serial_line() as sensor, systemd_board.running("exec cat /dev/ttyUSB0") as reader:
+        assert reader.stdout is not None
+        until(lambda: systemd_board.processes("^cat /dev/ttyUSB0$"))
+        sensor.write(b"1.5,2.5\n")
+        assert reader.stdout.readline() == "1.5,2.5\n"
+    systemd_board.run("rm big")
+
+
+def test_boards_with_systemd_stand_side_by_side_and_go_without_a_trace(fresh_board: Callable[..., Board]) -> None:
+    mounts, cgroups = Path("/proc/mounts").read_text(), set(Path("/sys/fs/cgroup").rglob("board-systemd-*"))
+    one, other = fresh_board("board-systemd"), fresh_board("board-systemd", wheels=())
+    one.run("echo mine > file")
+    assert other.run("ls -A").stdout == ""
+    one.stop()
+    assert other.run("systemctl is-system-running --wait").stdout == "running\n"
+    other.stop()
+    assert Path("/proc/mounts").read_text() == mounts
+    assert set(Path("/sys/fs/cgroup").rglob("board-systemd-*")) == cgroups

@@ -22,5 +22,6 @@ def install(board: Board) -> None:
         shutil.copytree(CHECKOUT / source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     roots.compile_python(board.root, site)
     program = board.root / "usr/local/bin/edge-lstm"
+    program.parent.mkdir(parents=True, exist_ok=True)
     program.write_text(PROGRAM)
     program.chmod(0o755)

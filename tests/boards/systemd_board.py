@@ -39,6 +39,9 @@ MaxStartups 100
 MaxSessions 100
 """
 
+JOURNAL = "[Journal]\nStorage=volatile\n"
+"""A file that is open for writing would keep the disk from becoming read-only."""
+
 
 def start(wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
     """A board fresh from its root; the key opens it to ``pi``, who may sudo without a password, and to ``root``.
@@ -58,6 +61,7 @@ def start(wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
             "etc/ssh/sshd_config.d/board.conf": (0o644, SERVER.format(port=port, host=HOST)),
             "etc/ssh/board_host_key": (0o600, (folder / "host_key").read_text()),
             "etc/ssh/board_authorized_keys": (0o644, (folder / "key.pub").read_text()),
+            "etc/systemd/journald.conf.d/board.conf": (0o644, JOURNAL),
             "etc/hostname": (0o644, f"{NAME}\n"),
             "etc/hosts": (0o644, f"127.0.0.1 localhost {NAME}\n"),
         },

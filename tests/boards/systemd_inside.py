@@ -27,6 +27,7 @@ def main(spec: dict[str, Any]) -> None:
     kernel.own_mounts()
     root = kernel.copy_on_write(Path(spec["root"]), DISK, spec["disk"])
     for path, (mode, content) in spec["files"].items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
         (root / path).chmod(mode)
     # Registering wants a systemd out here, and a unit of its own as well; the network is this machine's.
