@@ -101,14 +101,13 @@ def contestants(bundle: Bundle, program: Path) -> list[Contestant]:
 
 def starts(every: list[Contestant], sample: str) -> list[str]:
     """Print a row a contestant; what missed its target."""
-    seen: dict[str, list[tuple[float, int]]] = {each.name: [] for each in every}
+    seen: dict[str, list[tuple[float, float, int]]] = {each.name: [] for each in every}
     for _, each in itertools.product(range(ROUNDS), every):
         seen[each.name].append(first_prediction(each.command, sample))
     missed = []
     for each in every:
-        times, memories = zip(*seen[each.name], strict=True)
-        start, memory = median(times), median(memories)
-        print(f"{each.name:<18}{start * 1e3:9.1f} ms{memory:11,.0f} kB")
+        start, processor, memory = map(median, zip(*seen[each.name], strict=True))
+        print(f"{each.name:<18}{start * 1e3:9.1f} ms{processor * 1e3:9.1f} ms of processor time{memory:11,.0f} kB")
         for what, value, limit in (("s to start", start, each.start_s), ("kB", memory, each.memory_kb)):
             if limit is not None and value > limit:
                 missed.append(f"{each.name}: {value:,.3g} {what}; the target is {limit:,}")
@@ -116,8 +115,8 @@ def starts(every: list[Contestant], sample: str) -> list[str]:
     return missed
 
 
-def first_prediction(command: Sequence[str | Path], sample: str) -> tuple[float, int]:
-    """Seconds from the start of a process to its answer to a sample, and the most it held resident, in kB."""
+def first_prediction(command: Sequence[str | Path], sample: str) -> tuple[float, float, int]:
+    """From the start of a process to its answer to a sample: seconds, seconds of processor time, most kB resident."""
     began = time.perf_counter()
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
@@ -127,12 +126,18 @@ def first_prediction(command: Sequence[str | Path], sample: str) -> tuple[float,
         process.stdin.write(sample)
         process.stdin.flush()
         answer = process.stdout.readline()
-        took, memory = time.perf_counter() - began, resident(process.pid, "VmHWM")
+        took = time.perf_counter() - began
+        processor, memory = processor_time(process.pid), resident(process.pid, "VmHWM")
         process.stdin.close()
         complaint = process.stderr.read()
     if not answer or process.returncode:
         sys.exit(f"{command[0]}: no prediction, exit code {process.returncode}: {complaint}")
-    return took, memory
+    return took, processor, memory
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that its threads have run; of threads that have ended it knows nothing."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def resident(pid: int, field: str) -> int:
@@ -156,10 +161,9 @@ def endure(command: Sequence[str | Path], samples: list[str], steps: int) -> lis
         feeder.join()
     settled = [kb for step, kb in memory if step >= SETTLED * steps]
     took = time.perf_counter() - began
-    print(
-        f"edge-lstm-stream: {steps:,} steps in {took:.0f} s, {counted:,} predictions; VmRSS {memory[0][1]:,} kB at first,"
-    )
-    print(f"{min(settled):,} to {max(settled):,} kB in {len(settled)} samples after {SETTLED:.0%} of them")
+    print(f"edge-lstm-stream: {steps:,} steps in {took:.0f} s, {counted:,} predictions")
+    low, high = min(settled), max(settled)
+    print(f"VmRSS {memory[0][1]:,} kB at first, {low:,} to {high:,} kB in {len(settled)} later samples")
     missed = []
     if counted != steps or process.returncode:
         missed.append(f"edge-lstm-stream: {counted:,} predictions of {steps:,} steps, exit code {process.returncode}")

@@ -74,7 +74,7 @@ class Board:
 
     def client(self, file: str, **changed: object) -> Path:
         """A configuration as ``ssh_config`` but for some settings, such as ``IdentityFile``, ``Port`` or ``User``."""
-        settings = client_settings(self.folder, self.port, self.user) | changed
+        settings = client_settings(self.folder, self.name, self.port, self.user) | changed
         return write_client_config(self.folder / file, self.name, settings)
 
     def ssh(self, command: str) -> list[str]:

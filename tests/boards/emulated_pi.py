@@ -50,6 +50,7 @@ class Pi:
     """CPU implementer, variant, part and revision of ``/proc/cpuinfo``."""
     architecture: str
     revision: str
+    cores: int = 4
 
 
 PIS = {
@@ -75,14 +76,27 @@ PIS = {
         architecture="7",
         revision="a21041",
     ),
+    "pi-zero": Pi(
+        recipe="armel",
+        model="Raspberry Pi Zero W Rev 1.1",
+        qemu="qemu-arm-static",
+        cpu="arm1176",
+        elf=(1, 1, 40),
+        features="half thumb fastmult vfp edsp java tls",
+        part=("0x41", "0x0", "0xb76", "7"),
+        architecture="7",
+        revision="9000c1",
+        cores=1,
+    ),
 }
 
 
-def start(name: str, wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
+def start(name: str, wheels: tuple[str, ...] | None = None, disk: int = DISK) -> Board:
     """A Pi fresh from its root, with key authentication for the user ``pi``.
 
     Args:
-        wheels: sets its Python finds; ``()`` leaves the standard library alone.
+        wheels: sets its Python finds; ``()`` leaves the standard library alone, None is what edge-lstm needs if it is
+            to be had.
         disk: bytes it may change or add.
 
     Raises:
@@ -110,7 +124,7 @@ def start(name: str, wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> B
 
     machine = roots.RECIPES[pi.recipe].machine
     board = Board(name, machine, HOST, port, "pi", folder, pid, str(pi_inside.DISK / "root"), halt)
-    board.use(*wheels)
+    board.use(*(roots.RECIPES[pi.recipe].wheels.keys() & {"base"} if wheels is None else wheels))
     return board
 
 
@@ -118,6 +132,7 @@ def _launch(
     name: str, pi: Pi, root: Path, folder: Path, wrapper: Path, port: int, disk: int
 ) -> tuple[subprocess.Popen[str], int]:
     """The process that becomes the board, and the number of the board's first process, 0 if it failed."""
+    online = "0\n" if pi.cores == 1 else f"0-{pi.cores - 1}\n"
     spec = {
         "hostname": name,
         "root": str(root),
@@ -126,7 +141,8 @@ def _launch(
         "rule": _rule(pi, wrapper),
         "cpuinfo": cpuinfo(pi),
         "files": {
-            **{f"sys/devices/system/cpu/{which}": "0-3\n" for which in ("possible", "present", "online")},
+            # LiteRT ends in a segmentation fault where it cannot read which processors there are.
+            **{f"sys/devices/system/cpu/{which}": online for which in ("possible", "present", "online")},
             "sys/firmware/devicetree/base/model": f"{pi.model}\0",
             "etc/hostname": f"{name}\n",
             "etc/hosts": f"127.0.0.1 localhost {name}\n",
@@ -206,7 +222,7 @@ def _rule(pi: Pi, interpreter: Path) -> str:
 
 
 def cpuinfo(pi: Pi) -> str:
-    """What the Pi's kernel shows of its four cores."""
+    """What the Pi's kernel shows of its cores."""
     implementer, variant, part, revision = pi.part
     core = {
         "BogoMIPS": "108.00",
@@ -217,7 +233,7 @@ def cpuinfo(pi: Pi) -> str:
         "CPU part": part,
         "CPU revision": revision,
     }
-    cores = ["".join(f"{key}\t: {value}\n" for key, value in {"processor": k, **core}.items()) for k in range(4)]
+    cores = ["".join(f"{key}\t: {value}\n" for key, value in {"processor": k, **core}.items()) for k in range(pi.cores)]
     return "\n".join([*cores, f"Revision\t: {pi.revision}\nModel\t\t: {pi.model}\n"])
 
 

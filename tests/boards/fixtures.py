@@ -21,21 +21,27 @@ def _shared(name: str) -> Iterator[Board]:
     board.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pi_arm64() -> Iterator[Board]:
-    """A 64-bit Pi, emulated, for tests that leave it as they found it."""
+    """A 64-bit Pi, emulated, shared by the tests of a module."""
     yield from _shared("pi-arm64")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pi_armhf() -> Iterator[Board]:
-    """A 32-bit Pi, emulated, for tests that leave it as they found it."""
+    """A 32-bit Pi, emulated, shared by the tests of a module."""
     yield from _shared("pi-armhf")
 
 
-@pytest.fixture(scope="session", name="systemd_board")
+@pytest.fixture(scope="module")
+def pi_zero() -> Iterator[Board]:
+    """An ARMv6 Pi, emulated, whose Python has no wheels at all; shared by the tests of a module."""
+    yield from _shared("pi-zero")
+
+
+@pytest.fixture(scope="module", name="systemd_board")
 def shared_systemd_board() -> Iterator[Board]:
-    """A board that booted systemd, for tests that leave it as they found it."""
+    """A board that booted systemd, shared by the tests of a module."""
     yield from _shared(systemd_board.NAME)
 
 

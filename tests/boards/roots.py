@@ -1,9 +1,10 @@
 """Root file systems of the boards, made once and kept.
 
-    python tests/boards/roots.py [--cache DIR] [NAME ...]
+    python tests/boards/roots.py [--cache DIR] [--prune] [NAME ...]
 
-A root lies whole in ``DIR/NAME/root``, or not at all. ``DIR/NAME/recipe`` says what it was made by: a stale one is made
-again. DIR is ``$EDGE_LSTM_ROOTS``, else ``~/.cache/edge-lstm/roots``. Needs root, mmdebstrap and a Debian mirror.
+A root lies whole in ``DIR/NAME-DIGEST``, or not at all. The digest is of this file, which is the recipe: a board never
+runs on a stale root, nor loses its own to a newer one. DIR is ``$EDGE_LSTM_ROOTS``, else ``~/.cache/edge-lstm/roots``.
+Needs root, mmdebstrap and a Debian mirror.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -20,6 +22,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+SOURCE = Path(__file__).read_bytes()
 
 SUITE = "bookworm"
 PYTHON = "3.11"
@@ -71,7 +75,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Of everything that decides what the root holds."""
-        return hashlib.sha256(repr(self).encode() + Path(__file__).read_bytes()).hexdigest()
+        return hashlib.sha256(repr(self).encode() + SOURCE).hexdigest()[:12]
 
 
 RECIPES = {
@@ -79,6 +83,8 @@ RECIPES = {
     "armhf": Recipe(
         "armhf", "armv7l", "extract", (*TOOLS, "libstdc++6", "python3-numpy"), {"base": BASE} | TFLITE, ("numpy",)
     ),
+    # For ARMv6: Debian's armhf is ARMv7. There are no wheels for it, and its floating point is in software.
+    "armel": Recipe("armel", "armv6l", "extract", TOOLS, {}),
     "amd64": Recipe("amd64", "x86_64", "minbase", (*TOOLS, *SYSTEM), {"base": (*BASE, NUMPY)} | TFLITE),
 }
 
@@ -86,12 +92,14 @@ RECIPES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; all if left out")
-    parser.add_argument("--cache", type=Path, help="where they are kept")
-    asked = parser.parse_args()
-    began = time.monotonic()
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="where they are kept")
+    parser.add_argument("--prune", action="store_true", help="delete those of other recipes as well")
+    asked, say, began = parser.parse_args(), functools.partial(print, flush=True), time.monotonic()
     for name in asked.names or RECIPES:
-        root(name, asked.cache, say=lambda line: print(line, flush=True))
-    print(f"all {time.monotonic() - began:.1f} s")
+        root(name, asked.cache, say)
+    if asked.prune:
+        prune(asked.cache, say)
+    say(f"all {time.monotonic() - began:.1f} s")
 
 
 def root(name: str, cache: Path | None = None, say: Callable[[str], None] = lambda line: None) -> Path:
@@ -103,35 +111,35 @@ def root(name: str, cache: Path | None = None, say: Callable[[str], None] = lamb
     Raises:
         RuntimeError: if it cannot be made; the message holds the tool's last words.
     """
-    recipe, folder = RECIPES[name], (cache or default_cache()) / name
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
-        if _is_made(folder, recipe):
-            say(f"{name}: kept, {folder}")
-            return folder / "root"
-        began, part, old = time.monotonic(), folder.with_suffix(".part"), folder.with_suffix(".old")
-        _remove(part, old)
-        part.mkdir()
+    recipe, cache = RECIPES[name], cache or default_cache()
+    made = cache / f"{name}-{recipe.digest}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache / f"{name}.lock"):
+        if made.exists():
+            say(f"{name}: kept, {made}")
+            return made
+        began, part = time.monotonic(), cache / f"{name}.part"
+        shutil.rmtree(part, ignore_errors=True)
         for what, step in STEPS.items():
             step_began = time.monotonic()
-            step(recipe, part / "root")
+            step(recipe, part)
             say(f"{name}: {what} {time.monotonic() - step_began:.1f} s")
-        (part / "recipe").write_text(recipe.digest)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
-        _remove(old)
-        say(f"{name}: made in {time.monotonic() - began:.1f} s, {folder}")
-    return folder / "root"
+        part.rename(made)
+        say(f"{name}: made in {time.monotonic() - began:.1f} s, {made}")
+    return made
+
+
+def prune(cache: Path, say: Callable[[str], None]) -> None:
+    """Delete the roots of other recipes; no board may be running on them."""
+    kept = {f"{name}-{recipe.digest}" for name, recipe in RECIPES.items()}
+    for folder in cache.glob("*-*"):
+        if folder.name not in kept:
+            shutil.rmtree(folder)
+            say(f"deleted {folder}")
 
 
 def default_cache() -> Path:
     return Path(os.environ.get("EDGE_LSTM_ROOTS", "~/.cache/edge-lstm/roots")).expanduser()
-
-
-def _is_made(folder: Path, recipe: Recipe) -> bool:
-    written = folder / "recipe"
-    return written.exists() and written.read_text() == recipe.digest
 
 
 @contextlib.contextmanager
@@ -139,11 +147,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _remove(*folders: Path) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _packages(recipe: Recipe, root: Path) -> None:

@@ -18,12 +18,12 @@ def make_keys(folder: Path) -> None:
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
 
 
-def client_settings(folder: Path, port: int, user: str) -> dict[str, object]:
+def client_settings(folder: Path, name: str, port: int, user: str) -> dict[str, object]:
     """Of an SSH client: nothing of the user's own is read, and no unknown host is believed."""
-    kind, key, *_ = (folder / "host_key.pub").read_text().split()
-    (folder / "known_hosts").write_text(f"[{HOST}]:{port} {kind} {key}\n")
+    write_known_host(folder / "known_hosts", name, folder / "host_key.pub")
     return {
         "HostName": HOST,
+        "HostKeyAlias": name,
         "Port": port,
         "User": user,
         "IdentityFile": folder / "key",
@@ -35,6 +35,12 @@ def client_settings(folder: Path, port: int, user: str) -> dict[str, object]:
         "BatchMode": "yes",
         "ConnectTimeout": 20,
     }
+
+
+def write_known_host(file: Path, name: str, public_key: Path) -> None:
+    """By name, whatever port leads there."""
+    kind, key, *_ = public_key.read_text().split()
+    file.write_text(f"{name} {kind} {key}\n")
 
 
 def write_client_config(file: Path, name: str, settings: Mapping[str, object]) -> Path:
