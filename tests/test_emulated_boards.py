@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -256,6 +257,28 @@ def test_two_boards_of_one_kind_share_nothing(fresh_board: Callable[..., Board])
     assert not answers(port, seconds=0.2)
     assert Path("/proc/mounts").read_text() == mounts
     assert sorted(path.name for path in (roots.root("arm64") / "home/pi").iterdir()) == kept == []
+
+
+STARTS = """
+import time
+from boards import emulated_pi, systemd_board
+
+print(*(board.pid for board in (emulated_pi.start("pi-zero"), systemd_board.start())), flush=True)
+time.sleep(600)
+"""
+
+
+def test_boards_end_with_whoever_started_them() -> None:
+    """Also when that is killed and cannot stop them."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    # -P: the checkout has a folder `boards` of its own, and would be found first.
+    words = [sys.executable, "-P", "-c", STARTS]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as starter:
+        assert starter.stdout is not None
+        running = [Path("/proc", pid) for pid in starter.stdout.readline().split()]
+        assert [path.exists() for path in running] == [True, True]
+        starter.kill()
+    until(lambda: not any(path.exists() for path in running))
 
 
 def test_a_root_that_cannot_be_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -48,12 +49,11 @@ def shared_systemd_board() -> Iterator[Board]:
 @pytest.fixture
 def fresh_board() -> Iterator[Callable[..., Board]]:
     """Starts boards of the test's own, in half a second each: ``fresh_board("pi-armhf", wheels=(), disk=32 << 20)``."""
-    started: list[Board] = []
+    with contextlib.ExitStack() as stack:
 
-    def start(name: str, **how: object) -> Board:
-        started.append(START[name](**how))
-        return started[-1]
+        def start(name: str, **how: object) -> Board:
+            board = START[name](**how)
+            stack.callback(board.stop)
+            return board
 
-    yield start
-    for board in started:
-        board.stop()
+        yield start
