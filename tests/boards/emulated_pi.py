@@ -8,6 +8,7 @@ starts one and says how to reach it, until Enter. Needs root and Linux 6.7, whic
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from boards import pi_inside, roots
+from boards import kernel, pi_inside, roots
 from boards.board import Board
 from boards.secure_shell import HOST, answers, free_port, make_keys
 
@@ -102,6 +103,7 @@ def start(name: str, wheels: tuple[str, ...] | None = None, disk: int = DISK) ->
     Raises:
         RuntimeError: if it does not come up; the message holds the server's log.
     """
+    kernel.require_root()
     pi = PIS[name]
     root = roots.root(pi.recipe)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
@@ -112,14 +114,12 @@ def start(name: str, wheels: tuple[str, ...] | None = None, disk: int = DISK) ->
         process, pid = _launch(name, pi, root, folder, wrapper, port, disk)
         if pid and answers(port, seconds=20):
             break
-        process.kill()
+        _end(process)
     else:
         raise RuntimeError(f"{name} does not answer: {(folder / 'log').read_text()}")
 
     def halt() -> None:
-        process.stdin.close()
-        process.wait(timeout=20)
-        process.stdout.close()
+        _end(process)
         shutil.rmtree(folder)
 
     machine = roots.RECIPES[pi.recipe].machine
@@ -137,7 +137,7 @@ def _launch(
         "hostname": name,
         "root": str(root),
         "disk": disk,
-        "qemu": shutil.which(pi.qemu),
+        "qemu": _emulator(pi),
         "rule": _rule(pi, wrapper),
         "cpuinfo": cpuinfo(pi),
         "files": {
@@ -161,6 +161,20 @@ def _launch(
     _tell(process, "mapped")
     pid = int(process.stdout.readline() or 0)
     return process, pid if process.stdout.readline() == "started\n" else 0
+
+
+def _emulator(pi: Pi) -> str:
+    found = shutil.which(pi.qemu)
+    if found is None:
+        raise RuntimeError(f"{pi.qemu} is not installed, which emulates {pi.cpu}; apt install qemu-user-static")
+    return found
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    process.wait(timeout=20)
+    process.stdout.close()
 
 
 def _tell(process: subprocess.Popen[str], line: str) -> None:

@@ -1,4 +1,4 @@
-"""The few calls to Linux that boards are made of and Python 3.11 lacks. Used in processes that only make a board."""
+"""The few calls to Linux that boards are made of and Python 3.11 lacks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ BIND, RECURSIVE, PRIVATE = 4096, 16384, 1 << 18
 """MS_BIND, MS_REC, MS_PRIVATE."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        raise RuntimeError("a board is made of mounts and namespaces, which takes root; run this as root")
 
 
 def unshare(kinds: int) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from boards import roots, systemd_inside
+from boards import kernel, roots, systemd_inside
 from boards.board import Board
 from boards.secure_shell import HOST, answers, free_port, make_keys
 
@@ -49,6 +49,7 @@ def start(wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
     Raises:
         RuntimeError: if it does not boot; the message holds its console.
     """
+    kernel.require_root()
     root = roots.root("amd64")
     folder = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
     make_keys(folder)
@@ -73,6 +74,7 @@ def start(wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
     process.stdin.close()
     if not answers(port, SECONDS):
         process.kill()
+        process.wait()
         raise RuntimeError(f"{NAME} does not answer: {(folder / 'console').read_text()}")
     pid = _first_process(process.pid)
 
