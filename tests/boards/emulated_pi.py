@@ -112,7 +112,7 @@ def start(name: str, wheels: tuple[str, ...] | None = None, disk: int = DISK) ->
     for _ in range(TRIES):
         port = free_port()
         process, pid = _launch(name, pi, root, folder, wrapper, port, disk)
-        if pid and answers(port, seconds=20):
+        if pid and answers(port, seconds=20) and _listens(folder, port):
             break
         _end(process)
     else:
@@ -161,6 +161,11 @@ def _launch(
     _tell(process, "mapped")
     pid = int(process.stdout.readline() or 0)
     return process, pid if process.stdout.readline() == "started\n" else 0
+
+
+def _listens(folder: Path, port: int) -> bool:
+    """Whether it is our server that answered there."""
+    return f"Server listening on {HOST} port {port}." in (folder / "log").read_text()
 
 
 def _emulator(pi: Pi) -> str:
