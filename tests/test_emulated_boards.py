@@ -268,9 +268,195 @@ time.sleep(600)
 """
 
 
-def test_boards_end_with_whoever_started_them() -> None:
-    """Also when that is killed and cannot stop them."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+def test_boards_end_with_whoever_started_them(tmp_path: Path) -> None:
+    """Also when that is killed and cannot stop them; what it left in the temporary folder is all that remains."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(tmp_path)}
+    # -P: the checkout has a folder `boards` of its own, and would be found first.
+    words = [sys.executable, "-P", "-c", STARTS]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as starter:
+        assert starter.stdout is not None
+        running = [Path("/proc", pid) for pid in starter.stdout.readline().split()]
+        assert [path.exists() for path in running] == [True, True]
+        starter.kill()
+    until(lambda: not any(path.exists() for path in running))
+
+
+def test_a_root_that_cannot_be_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message holds the tool's last words; no half of a root is ever taken for one."""
+    monkeypatch.setattr(roots, "mirror", lambda: "http://127.0.0.1:9/debian")
+    with pytest.raises(RuntimeError, match=r"mmdebstrap ended with exit code \d+:[\s\S]*127\.0\.0\.1:9"):
+        roots.root("armel", tmp_path)
+    assert not list(tmp_path.glob("armel-*"))
+
+
+def board_bundle(folder: Path, board_name: str, machine: str) -> Bundle:
+    """A bundle with the library of that machine."""
+    bundle = write_board_bundle(folder, board_name)
+    sources = write_c(bundle.model("native"), kernel_set_name=load_board(board_name).core.kernels)
+    sources |= kernels.kernel_files([kernels.HOST_FILE])
+    library = compile_shared(sources, compiler=[sys.executable, "-m", "ziglang", "cc", *ZIG[machine]])
+    name = LIBRARY.format(machine=machine)
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_bytes(library)
+    manifest = bundle.manifest
+    manifest["files"][name] = {"sha256": hashlib.sha256(library).hexdigest(), "bytes": len(library)}
+    manifest["arithmetics"][name] = ["native"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return Bundle.open(folder)
+
+
+@pytest.fixture(scope="module")
+def computing(pi_arm64: Board, pi_armhf: Board, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    """Both Pis with edge-lstm installed, and on each a bundle with the library of its machine: name → the bundle."""
+    boards = {"raspberry-pi-4": pi_arm64, "raspberry-pi-2b": pi_armhf}
+    made = {}
+    for board_name, pi in boards.items():
+        install(pi)
+        bundle = board_bundle(tmp_path_factory.mktemp(pi.name), board_name, pi.machine)
+        made[pi.name] = bundle
+        pi.put(bundle.path, to="walk")
+    return made
+
+
+def test_every_back_end_of_a_pi_streams_the_lines_of_the_reference(pi: Board, computing: dict[str, Bundle]) -> None:
+    """``edge-lstm`` as it is installed there: NumPy, and the library that was compiled here."""
+    samples = np.concatenate(SERIES[:2])
+    expected = said(computing[pi.name].path, samples)
+    for backend in ("reference", "c"):
+        streamed = pi.run(f"edge-lstm stream walk --backend {backend}", stdin=text(samples))
+        assert streamed.stderr == ""
+        assert streamed.stdout.splitlines() == expected
+    assert len(expected) == 6
+
+
+def test_tflite_on_a_pi_computes_the_golden_states_and_rounds_its_head_by_its_own_rule(
+    pi: Board, computing: dict[str, Bundle]
+) -> None:
+    """Every state of every golden recording, byte for byte; outputs are the head's rule on the golden hidden state."""
+    installed = [name for name in roots.RECIPES[pi.name.removeprefix("pi-")].wheels if name != "base"]
+    pi.use("base", *installed)
+    try:
+        lines = pi.run(f"python3 - walk {' '.join(installed)}", stdin=REPLAY).stdout.splitlines()
+    finally:
+        pi.use("base")
+    for name, line in zip(installed, lines, strict=True):
+        assert json.loads(line) == head_outputs(computing[pi.name], HEADS[name]), name
+
+
+def head_outputs(bundle: Bundle, rule: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> list[list[int]]:
+    """(steps, O) codes of the golden recordings, end to end."""
+    model, golden = bundle.model("tflite"), load_file(bundle.file("golden/tflite.safetensors"))
+    assert isinstance(model, TfliteModel)
+    last, head = len(model.layers) - 1, model.head
+    recordings = range(sum(key.endswith(".codes") for key in golden))
+    hidden = np.concatenate([golden[f"{k}.{last}.hidden"] for k in recordings]).astype(np.int64)
+    accumulator = (hidden - head.input.zero) @ head.weights.T.astype(np.int64) + head.bias
+    multiplier = RULES["tflite"].dense_multiplier(head.weight_scale, head.input, head.output)
+    return (rule(accumulator, multiplier) + head.output.zero).clip(-128, 127).tolist()
+
+
+SERVICE = """
+[Service]
+Type=notify
+ExecStart=/usr/bin/python3 -u /home/pi/service.py
+WatchdogSec=1
+Restart=on-failure
+RestartSec=100ms
+TimeoutAbortSec=1
+[Install]
+WantedBy=multi-user.target
+"""
+
+HANGS = """
+import os, socket, time
+from pathlib import Path
+
+starts = Path("/home/pi/starts")
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+
+def tell(words):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.sendto(words.encode(), os.environ["NOTIFY_SOCKET"].replace("@", chr(0)))
+
+tell("READY=1")
+while len(starts.read_text()) > 1:
+    tell("WATCHDOG=1")
+    time.sleep(0.2)
+time.sleep(600)
+"""
+
+
+def test_a_board_boots_systemd_with_nothing_failed(systemd_board: Board) -> None:
+    """The system's manager and the user's own, an SSH server that systemd started, and sudo without a password."""
+    asked = "systemctl is-system-running --wait; systemctl --failed --no-legend; systemctl is-active ssh"
+    words = systemd_board.run(f"{asked}; systemctl --user is-system-running; sudo -n id -un; id -un; uname -m")
+    assert words.stdout.split() == ["running", "active", "running", "root", "pi", "x86_64"]
+    config = systemd_board.client("as_root", User="root")
+    done = subprocess.run(
+        ["ssh", "-F", str(config), systemd_board.name, "id -u"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
+
+
+def test_systemd_restarts_a_service_that_hangs_and_one_that_is_killed(fresh_board: Callable[..., Board]) -> None:
+    """The first start hangs after READY=1 and is ended by the watchdog; the second one feeds it, until kill -9."""
+    board = fresh_board("board-systemd")
+    put_text(board, "service.py", HANGS)
+    (board.root / "etc/systemd/system/hangs.service").write_text(SERVICE)
+    board.run("sudo systemctl daemon-reload && sudo systemctl enable --now --quiet hangs")
+
+    def shown(key: str) -> str:
+        return board.run(f"systemctl show hangs --property {key} --value").stdout.strip()
+
+    until(lambda: shown("NRestarts") == "1" and shown("ActiveState") == "active")
+    assert "Watchdog timeout" in board.run("journalctl --unit hangs --no-pager").stdout
+    until(lambda: board.kill("service.py") == 1)
+    until(lambda: shown("NRestarts") == "2" and shown("ActiveState") == "active")
+    assert (board.home / "starts").read_text() == "xxx"
+
+
+def test_a_board_with_systemd_can_be_hurt_like_a_pi(systemd_board: Board) -> None:
+    systemd_board.fill_disk(free=0)
+    assert "No space left" in systemd_board.run("head -c 1000000 /dev/zero > big", check=False).stderr
+    systemd_board.free_disk()
+    with systemd_board.read_only():
+        assert "Read-only file system" in systemd_board.run("touch file", check=False).stderr
+    with systemd_board.serial_line() as sensor, systemd_board.running("exec cat /dev/ttyUSB0") as reader:
+        assert reader.stdout is not None
+        until(lambda: systemd_board.processes("^cat /dev/ttyUSB0$"))
+        sensor.write(b"1.5,2.5\n")
+        assert reader.stdout.readline() == "1.5,2.5\n"
+    systemd_board.run("rm big")
+
+
+def test_boards_with_systemd_stand_side_by_side_and_go_without_a_trace(fresh_board: Callable[..., Board]) -> None:
+    mounts = Path("/proc/mounts").read_text()
+    one, other = fresh_board("board-systemd"), fresh_board("board-systemd", wheels=())
+    one.run("echo mine > file")
+    assert other.run("ls -A").stdout == ""
+    cgroups = [line.split(":")[2] for line in Path(f"/proc/{one.pid}/cgroup").read_text().splitlines()]
+    own = {path.split("/")[1] for path in cgroups if "board-systemd" in path}
+    assert len(own) == 1
+    assert list(Path("/sys/fs/cgroup").rglob(*own))
+    one.stop()
+    assert not list(Path("/sys/fs/cgroup").rglob(*own))
+    assert other.run("systemctl is-system-running --wait").stdout == "running\n"
+    other.stop()
+    assert Path("/proc/mounts").read_text() == mounts
+
+
+STARTS = """
+import time
+from boards import emulated_pi, systemd_board
+
+print(*(board.pid for board in (emulated_pi.start("pi-zero"), systemd_board.start())), flush=True)
+time.sleep(600)
+"""
+
+
+def test_boards_end_with_whoever_started_them(tmp_path: Path) -> None:
+    """Also when that is killed and cannot stop them; what it left in the temporary folder is all that remains."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(tmp_path)}
     # -P: the checkout has a folder `boards` of its own, and would be found first.
     words = [sys.executable, "-P", "-c", STARTS]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as starter:

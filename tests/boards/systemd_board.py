@@ -7,6 +7,7 @@ starts one and says how to reach it, until Enter. Needs root and systemd-nspawn.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -50,6 +51,7 @@ def start(wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
         RuntimeError: if it does not boot; the message holds its console.
     """
     kernel.require_root()
+    _remove_cgroups_of_the_killed()
     root = roots.root("amd64")
     folder = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
     make_keys(folder)
@@ -81,14 +83,27 @@ def start(wheels: tuple[str, ...] = ("base",), disk: int = DISK) -> Board:
     def halt() -> None:
         os.kill(pid, signal.SIGKILL)
         process.wait(timeout=20)
-        for cgroup in systemd_inside.cgroups(NAME, process.pid):
-            for inner, _, _ in os.walk(cgroup, topdown=False):
-                Path(inner).rmdir()
+        _remove_cgroups(process.pid)
         shutil.rmtree(folder)
 
     board = Board(NAME, roots.RECIPES["amd64"].machine, HOST, port, "pi", folder, pid, "", halt)
     board.use(*wheels)
     return board
+
+
+def _remove_cgroups(container: int) -> None:
+    for cgroup in systemd_inside.cgroups(NAME, container):
+        for inner, _, _ in os.walk(cgroup, topdown=False):
+            Path(inner).rmdir()
+
+
+def _remove_cgroups_of_the_killed() -> None:
+    """Of boards whose starter could not stop them."""
+    for left in systemd_inside.CGROUPS.glob(f"*/{NAME}-*"):
+        container = int(left.name.rpartition("-")[2])
+        if not Path(f"/proc/{container}").exists():
+            with contextlib.suppress(OSError):  # somebody else does the same
+                _remove_cgroups(container)
 
 
 def _first_process(container: int) -> int:
