@@ -1,0 +1,150 @@
+# What a deploy and a rollback share: the lock, the self-test, the switch.
+
+limit=120
+
+# One at a time. The lock ends with this process, however it ends.
+lock() {
+    said=$(mkdir -p "$root/releases" "$root/state" 2>&1) || fail write "$said"
+    if command -v flock >/dev/null; then
+        # A redirection of exec that fails ends the shell without a word.
+        said=$( (: >>"$root/.lock") 2>&1) || fail write "$said"
+        exec 9>>"$root/.lock"
+        flock -n 9 || fail busy "$(cat "$root/.lock")"
+        echo $$ >"$root/.lock"
+        return
+    fi
+    mkdir "$root/.lock.d" 2>/dev/null || {
+        holder=$(cat "$root/.lock.d/pid" 2>/dev/null)
+        if kill -0 "$holder" 2>/dev/null; then fail busy "$holder"; fi
+        rm -rf "$root/.lock.d"
+        mkdir "$root/.lock.d" || fail busy "$holder"
+    }
+    locked=$root/.lock.d
+    echo $$ >"$locked/pid"
+}
+
+# Replace $2 by $1 in one step, by the first way that does so here.
+rename() {
+    case $way in
+    mv) mv -f -T "$1" "$2" ;;
+    python3) python3 -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$1" "$2" ;;
+    perl) perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1" "$2" ;;
+    esac
+}
+
+choose_rename() {
+    try=$root/.incoming-links
+    rm -rf "$try"
+    said=$(mkdir -p "$try/old" "$try/new" 2>&1) || fail write "$said"
+    said=$(ln -s old "$try/link" 2>&1) || fail links "$said"
+    for way in mv python3 perl; do
+        ln -s new "$try/next"
+        if rename "$try/next" "$try/link" 2>/dev/null && [ "$(readlink "$try/link")" = new ]; then
+            rm -rf "$try"
+            return
+        fi
+        rm -f "$try/next" "$try/old/next"
+    done
+    fail rename
+}
+
+# Link $1 leads to release $2 from now on.
+point() {
+    rm -f "$root/.incoming-$1"
+    ln -s "releases/$2" "$root/.incoming-$1" && rename "$root/.incoming-$1" "$root/$1"
+}
+
+# On the disk, not only in memory: a board may lose its power at any moment.
+flush() {
+    find "$1" \( -type f -o -type d \) -exec sync {} + 2>/dev/null || sync
+}
+
+bytes() {
+    dd if="$1" bs=1 skip="$2" count="$3" 2>/dev/null | od -An -tu1 | tr -d ' \n'
+}
+
+limited() {
+    if timeout 1 true 2>/dev/null; then timeout "$limit" "$@"; else "$@"; fi
+}
+
+# The release in folder $1 gives its golden vectors here, and says what it is.
+self_test() {
+    say "phase test"
+    program=$1/linux/$arch/edge-lstm-stream
+    # A shell would take a program of another machine for a script.
+    if [ "$(bytes "$program" 4 1) $(bytes "$program" 18 2)" != "$(bytes /bin/sh 4 1) $(bytes /bin/sh 18 2)" ]; then
+        [ "$elsewhere" = yes ] || fail machine "$(basename "$program")"
+        say untested
+        return
+    fi
+    said=$(limited "$program" --self-test 2>&1 </dev/null)
+    code=$?
+    [ $code = 0 ] || fail self-test "$(printf '%s' "${said:-it ends with $code}" | tail -n 1)"
+    say "tested $said"
+    said=$(limited "$program" --describe 2>&1 </dev/null) || fail self-test "--describe: $said"
+    say "describes $said"
+}
+
+# The workstation agrees, and is there. From here on the work is done whether or not it still listens.
+agreed() {
+    say ready
+    IFS= read -r answer || exit 1
+    [ "$answer" = commit ] || exit 1
+    trap '' HUP INT PIPE TERM
+}
+
+# Start the service of what is current, if there is one. If it does not start, put back current $1, previous $2 and
+# the unit as it was.
+serve() {
+    [ -n "$name" ] || return 0
+    say "phase service"
+    file=$(unit_file)
+    rm -f "$root/.unit.old"
+    if [ -n "$unit" ]; then
+        if [ -f "$file" ]; then cp "$file" "$root/.unit.old"; fi
+        printf '%s' "$unit" | write_unit "$file" || fail write-unit "$file"
+    fi
+    if start_service 2>/dev/null; then
+        printf '%s %s\n' "$kind" "$name" >"$root/service"
+        rm -f "$root/.unit.old"
+        say "serving $kind $name"
+        return
+    fi
+    why=$(service_words)
+    if [ -n "$unit" ] && [ ! -f "$root/.unit.old" ]; then
+        ctl disable --quiet --now "$name"
+        as_root rm -f "$file"
+        ctl daemon-reload
+        had=no
+    elif [ -n "$unit" ]; then
+        write_unit "$file" <"$root/.unit.old"
+        rm -f "$root/.unit.old"
+        had=yes
+    else
+        had=yes
+    fi
+    back=none
+    if [ -n "$1" ] && [ "$1" != "$(linked current)" ]; then
+        point current "$1"
+        if [ -n "$2" ]; then point previous "$2"; else rm -f "$root/previous"; fi
+        flush "$root"
+        back=$1
+    fi
+    if [ $had = yes ] && ! start_service 2>/dev/null; then fail service-down "$back $why"; fi
+    fail "service-$had" "$back $why"
+}
+
+# Only what runs and what ran before stay.
+prune() {
+    for release in "$root"/releases/*; do
+        case $(basename "$release") in
+        "$(linked current)" | "$(linked previous)") ;;
+        *) rm -rf "$release" ;;
+        esac
+    done
+}
+
+locked=
+staging=
+trap '[ -z "$staging" ] || rm -rf "$staging"; [ -z "$locked" ] || rm -rf "$locked"' EXIT
+trap 'exit 1' HUP INT PIPE TERM

@@ -1,0 +1,57 @@
+/* Stands for edge-lstm-stream where a deploy is tested: it tests itself, describes itself and runs as a service, and
+   holds no model. Macros: MODEL, its sha256; ARCH; FAULT, 0 for a sound one (see the cases below). */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { SOUND, FAILS_SELF_TEST, FAILS_TO_START, HANGS, ENDS_SOON };
+
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+    if (path == NULL || s < 0 || strlen(path) >= sizeof to.sun_path) return;
+    strcpy(to.sun_path, path);
+    if (path[0] == '@') to.sun_path[0] = 0;
+    sendto(s, text, strlen(text), 0, (struct sockaddr *)&to, (socklen_t)(sizeof to.sun_family + strlen(path)));
+    close(s);
+}
+
+static int serve(void)
+{
+    if (FAULT == FAILS_TO_START) {
+        fputs("serial:/dev/ttyUSB9: cannot be opened\n", stderr);
+        return 2;
+    }
+    notify("READY=1");
+    for (int second = 0;; second++) {
+        sleep(1);
+        if (FAULT == ENDS_SOON) return 1;
+        if (FAULT != HANGS) notify("WATCHDOG=1");
+    }
+}
+
+int main(int count, char **arguments)
+{
+    const char *asked = count > 1 ? arguments[1] : "";
+
+    if (strcmp(asked, "--self-test") == 0) {
+        if (FAULT == FAILS_SELF_TEST) {
+            fputs("self-test: step 3, output 1: 17 where 18 is expected\n", stderr);
+            return 1;
+        }
+        puts("self-test: 40 steps equal");
+        return 0;
+    }
+    if (strcmp(asked, "--describe") == 0) {
+        printf("{\"name\": \"tag\", \"arithmetic\": \"native\", \"model\": \"%s\", \"arch\": \"%s\"}\n", MODEL, ARCH);
+        return 0;
+    }
+    return serve();
+}
