@@ -1,4 +1,4 @@
-"""A board that SSH reaches: OpenSSH's own server on this computer's loopback, with a home, keys and hosts of its own."""
+"""A board that SSH reaches: OpenSSH's own server on loopback, with a home, keys and known hosts of its own."""
 
 from __future__ import annotations
 
@@ -82,9 +82,8 @@ def ssh_board(folder: Path, user: str = "root", path: str | None = None, port: i
     }
     (folder / "sshd_config").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        command = [SSHD, "-D", "-e", "-f", folder / "sshd_config"]
+        server = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         _wait_for(port, server, folder / "log")
         yield SshBoard(folder, home, port, user)
@@ -97,7 +96,8 @@ def ssh_board(folder: Path, user: str = "root", path: str | None = None, port: i
 @contextlib.contextmanager
 def plain_user(home: Path) -> Iterator[str]:
     """A user without rights, for as long as the block lasts."""
-    subprocess.run(["useradd", "--system", "--no-create-home", "--shell", "/bin/sh", "--home-dir", home, USER], check=True)
+    made = ["useradd", "--system", "--no-create-home", "--shell", "/bin/sh", "--home-dir", home, USER]
+    subprocess.run(made, check=True)
     try:
         # Without a password, and not locked: sshd refuses a locked user.
         subprocess.run(["usermod", "--password", "*", USER], check=True)

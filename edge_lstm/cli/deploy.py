@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_lstm.cli import deploying, options
 
-_ARCHITECTURES = ["x86_64", "aarch64", "armv7l", "armv6l"]
+if TYPE_CHECKING:
+    from edge_lstm.deploy.service import Kind
 
 
 @click.command()
 @click.argument("bundle", type=options.PATH)
 @click.argument("target")
 @deploying.connection
-@click.option("--arch", type=click.Choice(_ARCHITECTURES), help="Of the board that a folder is for.")
+@click.option("--arch", help="Of the board that a folder is for.")
 @deploying.work
 def deploy(
     bundle: Path,
@@ -34,7 +35,7 @@ def deploy(
     public_key: Path | None,
     service: bool,
     service_name: str | None,
-    kind: str | None,
+    kind: Kind | None,
     extras: tuple[str, ...],
     as_json: bool,
     quiet: bool,

@@ -12,6 +12,7 @@ from edge_lstm.cli import options
 
 if TYPE_CHECKING:
     from edge_lstm.deploy import Deployed, Plan, Status, Wish
+    from edge_lstm.deploy.service import Kind
 
 _CONNECTION = (
     click.option("--port", type=click.IntRange(1, 65535), help="Of SSH.  [default: the SSH configuration's, 22]"),
@@ -70,7 +71,7 @@ def check_asked(
 def wish_of(
     bundle: Path,
     service: bool,
-    kind: str | None,
+    kind: Kind | None,
     name: str | None,
     extras: tuple[str, ...],
     key: Path | None,
@@ -144,3 +145,16 @@ def status_text(found: Status) -> str:
     if board.service is not None:
         lines.append(f"  service {board.service.name} ({board.service.kind}): {board.service.state}")
     return "\n".join(lines)
+
+
+def short_text(result: Deployed | Plan | Status) -> str:
+    """The gist of a result, in a row of many."""
+    from edge_lstm.deploy import Deployed, Plan
+
+    if isinstance(result, Deployed):
+        return f"{result.release} on {result.arch}, {result.seconds:.1f} s"
+    if isinstance(result, Plan):
+        size = 0 if result.reuse else result.release.size
+        return f"would copy {size:,} B for {result.release.arch}"
+    service = f", {result.board.service.name} {result.board.service.state}" if result.board.service else ""
+    return f"{result.board.current or 'nothing'}{service}"

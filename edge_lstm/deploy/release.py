@@ -125,8 +125,12 @@ def make_release(bundle: Bundle, arch: str, extras: Iterable[str]) -> Release:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     digests |= {name: bundle.digest(name) for name in chosen}
     files[SUMS] = "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
-    identity = hashlib.sha256(manifest).hexdigest()[:12]
-    return Release(identity, bundle.name, arch, files, bundle.digest(MODEL_FILES["native"]))
+    return Release(identity_of(bundle), bundle.name, arch, files, bundle.digest(MODEL_FILES["native"]))
+
+
+def identity_of(bundle: Bundle) -> str:
+    """What a release of a bundle is called: 12 hexadecimal digits."""
+    return hashlib.sha256((bundle.path / MANIFEST).read_bytes()).hexdigest()[:12]
 
 
 def require_name(bundle: Bundle) -> None:

@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 from edge_lstm.deploy.probe import Board, Service
 from edge_lstm.deploy.release import PROGRAM
 from edge_lstm.errors import DeployError, ProjectError
+
+Kind = Literal["user", "system"]
 
 STATIC_FLAGS = {
     **dict.fromkeys(("--from", "--to", "--format", "--missing", "--range", "--range-factor"), 1),
@@ -77,7 +80,7 @@ class ServiceWish:
     """
 
     arguments: tuple[str, ...]
-    kind: str | None = None
+    kind: Kind | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:

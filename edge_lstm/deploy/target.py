@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge_lstm.datasets.settings import refuse_unknown
 from edge_lstm.errors import ProjectError
+
+ARCHITECTURES = ("x86_64", "aarch64", "armv7l", "armv6l")
 
 FOLDER = "folder:"
 SSH = "ssh://"
@@ -75,6 +78,7 @@ def parse_target(
     Raises:
         ProjectError: if it is none of them, or an option does not go with it.
     """
+    refuse_unknown("arch", arch, (None, *ARCHITECTURES))
     if text.startswith(FOLDER) or (not text.startswith(SSH) and Path(text).is_dir()):
         if path or port or identity or options or config:
             raise ProjectError(f"{text} is a folder, the deployment itself; leave out --path and the options of SSH")

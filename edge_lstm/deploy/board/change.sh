@@ -1,15 +1,22 @@
 # What a deploy and a rollback share: the lock, the self-test, the switch.
 
+# Seconds: for a self-test, and for another deploy.
 limit=120
+patience=5
 
-# One at a time. The lock ends with this process, however it ends.
+# One at a time. The lock ends with this process, however it ends; one whose connection was just cut may take a moment.
 lock() {
     said=$(mkdir -p "$root/releases" "$root/state" 2>&1) || fail write "$said"
     if command -v flock >/dev/null; then
         # A redirection of exec that fails ends the shell without a word.
         said=$( (: >>"$root/.lock") 2>&1) || fail write "$said"
         exec 9>>"$root/.lock"
-        flock -n 9 || fail busy "$(cat "$root/.lock")"
+        count=0
+        until flock -n 9; do
+            count=$((count + 1))
+            [ $count -le $patience ] || fail busy "$(cat "$root/.lock")"
+            sleep 1
+        done
         echo $$ >"$root/.lock"
         return
     fi

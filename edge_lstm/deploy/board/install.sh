@@ -19,7 +19,6 @@ receive() {
     say "phase send"
     said=$(mkdir "$staging" 2>&1) || fail write "$said"
     said=$(archive | tar -xof - -C "$staging" 2>&1) || fail write "$said"
-    said=$(mkdir -p "$root/state/$state" && ln -s "../../state/$state" "$staging/state" 2>&1) || fail write "$said"
     flush "$staging"
 }
 
@@ -30,8 +29,10 @@ verify() {
         fail arrival "$(printf '%s\n' "$said" | sed -n 's/: FAILED.*//p' | head -n 1)"
 }
 
-# The first free name: id, else id-2 and so on beside a release of the same manifest with other files.
+# The first free name: id, else id-2 and so on beside a release of the same manifest with other files. Each model has
+# a state of its own, so that a release, also one gone back to, finds what its model remembers.
 place() {
+    said=$( (mkdir -p "$root/state/$state" && ln -s "../../state/$state" "$staging/state") 2>&1) || fail write "$said"
     release=$id
     count=1
     while [ -e "$root/releases/$release" ]; do
