@@ -102,7 +102,7 @@ def deployed_text(made: Deployed) -> str:
     ]
     if made.service is not None:
         lines.append(f"  service {made.service.name} ({made.service.kind}): {made.service.state}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  note: {note}" for note in made.notes)])
 
 
 def plan_text(planned: Plan) -> str:

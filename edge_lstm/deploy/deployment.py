@@ -119,6 +119,7 @@ class Deployed:
             "self_test": self.self_test,
             "service": None if self.service is None else vars(self.service),
             "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
         }
 
 
@@ -190,7 +191,7 @@ def roll_back(bundle: Bundle, target: Target, on_phase: OnPhase = lambda _: None
         with shell.start(text) as session:
             answers = _follow(shell, session, board, on_phase, lambda _: None)
     made = Deployed(shell.where, board.root, arch, answers["switched"], answers["done"] or None)
-    made.self_test, made.service = answers.get("tested"), _served(answers)
+    made.self_test, made.service, made.notes = answers.get("tested"), _served(answers), _notes(board, answers)
     made.seconds = time.monotonic() - began
     return made
 
@@ -302,7 +303,7 @@ def _install(shell: Shell, planned: Plan, folder: bool, on_phase: OnPhase) -> De
     copied = {} if planned.reuse else {name: len(content) for name, content in release.files.items()}
     previous = answers["done"] or None
     made = Deployed(shell.where, board.root, release.arch, answers["switched"], previous, copied)
-    made.self_test, made.service = answers.get("tested"), _served(answers)
+    made.self_test, made.service, made.notes = answers.get("tested"), _served(answers), _notes(board, answers)
     return made
 
 
@@ -351,6 +352,15 @@ def _judge(shell: Shell, release: Release, answers: dict[str, str]) -> None:
             f"{shell.where}: the program there is of model {str(model)[:12]} for {arch}, the bundle's is "
             f"{release.model[:12]} for {release.arch}; {UNCHANGED}, export the bundle again"
         )
+
+
+def _notes(board: Board, answers: dict[str, str]) -> tuple[str, ...]:
+    if "lingers" not in answers:
+        return ()
+    return (
+        f"the service ends with {board.user}'s last login; `sudo loginctl enable-linger {board.user}` on the board "
+        "lets it run from every start on",
+    )
 
 
 def _served(answers: dict[str, str]) -> Service | None:

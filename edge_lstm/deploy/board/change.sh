@@ -111,9 +111,12 @@ serve() {
         if [ -f "$file" ]; then cp "$file" "$root/.unit.old"; fi
         printf '%s' "$unit" | write_unit "$file" || fail write-unit "$file"
     fi
+    replaced stop
     if start_service 2>/dev/null; then
+        replaced remove
         printf '%s %s\n' "$kind" "$name" >"$root/service"
         rm -f "$root/.unit.old"
+        linger
         say "serving $kind $name"
         return
     fi
@@ -130,12 +133,14 @@ serve() {
     else
         had=yes
     fi
+    replaced start
     back=none
     if [ -n "$1" ] && [ "$1" != "$(linked current)" ]; then
         point current "$1"
         if [ -n "$2" ]; then point previous "$2"; else rm -f "$root/previous"; fi
         flush "$root"
         back=$1
+        prune
     fi
     if [ $had = yes ] && ! start_service 2>/dev/null; then fail service-down "$back $why"; fi
     fail "service-$had" "$back $why"

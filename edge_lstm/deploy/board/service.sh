@@ -31,12 +31,34 @@ may_serve() {
     if [ -n "$unit" ] && [ -e "$file" ] && ! grep -Fqx "# Deployed to $root" "$file"; then fail unit "$file"; fi
 }
 
+# Another service of this deployment, which the one asked for now takes the place of. $1 is what systemctl does to it.
+replaced() {
+    read -r was_kind was_name 2>/dev/null <"$root/service" || return 0
+    if [ "$was_kind $was_name" = "$kind $name" ]; then return 0; fi
+    (
+        kind=$was_kind name=$was_name
+        case $1 in
+        stop) ctl disable --quiet --now "$name" ;;
+        start) ctl enable --quiet --now "$name" ;;
+        remove) as_root rm -f "$(unit_file)" && ctl daemon-reload ;;
+        esac
+    ) 2>/dev/null
+}
+
+# A user's services end with the last login, unless lingering is allowed.
+linger() {
+    [ "$kind" = user ] || return 0
+    loginctl enable-linger >/dev/null 2>&1
+    if [ "$(loginctl show-user "$(id -un)" -p Linger --value 2>/dev/null)" != yes ]; then say "lingers no"; fi
+}
+
 write_unit() {
     as_root mkdir -p "$(dirname "$1")" && as_root tee "$1.new" >/dev/null && as_root mv -f "$1.new" "$1"
 }
 
-# Enabled, started anew, ready, and still the same process a moment later. A second argument-less use restarts it.
+# Enabled, started anew, ready, and still the same process a moment later.
 start_service() {
+    began=$(date +%s)
     ctl daemon-reload && ctl enable --quiet "$name" && ctl restart "$name" || return 1
     before=$(ctl show -p MainPID -p NRestarts "$name")
     sleep "$settle"
@@ -45,7 +67,7 @@ start_service() {
 
 # The last thing the program said, else what systemd says of it.
 service_words() {
-    if [ "$kind" = user ]; then said=$(journalctl --user -q -n 30 -o cat "_SYSTEMD_USER_UNIT=$name.service" 2>/dev/null)
-    else said=$(as_root journalctl -q -n 30 -o cat "_SYSTEMD_UNIT=$name.service" 2>/dev/null); fi
+    if [ "$kind" = user ]; then said=$(journalctl --user -q -n 30 --since "@$began" -o cat "_SYSTEMD_USER_UNIT=$name.service" 2>/dev/null)
+    else said=$(as_root journalctl -q -n 30 --since "@$began" -o cat "_SYSTEMD_UNIT=$name.service" 2>/dev/null); fi
     printf '%s' "${said:-result $(ctl show -p Result --value "$name")}" | tail -n 1
 }
