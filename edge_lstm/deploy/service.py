@@ -15,13 +15,16 @@ from edge_lstm.errors import DeployError, ProjectError
 Kind = Literal["user", "system"]
 
 STATIC_FLAGS = {
-    **dict.fromkeys(("--from", "--to", "--format", "--missing", "--range", "--range-factor"), 1),
+    **dict.fromkeys(("--from", "--to", "--input", "--format", "--missing", "--range", "--range-factor"), 1),
     **dict.fromkeys(("--malformed", "--reset", "--state-every"), 1),
     **dict.fromkeys(("--json", "--every-step"), 0),
 }
 """What ``edge-lstm-stream`` takes → how many values; with others ``edge-lstm stream`` of the board is needed."""
 
-STATIC_SCHEMES = ("file", "serial", "tcp", "tcp-listen", "udp")
+STATIC_SCHEMES = {
+    "--from": ("file", "serial", "tcp", "tcp-listen", "udp"),
+    "--to": ("file", "tcp"),
+}
 """Where ``edge-lstm-stream`` reads and writes, besides stdin and stdout."""
 
 WATCHDOG = 30
@@ -110,15 +113,13 @@ def unit(wish: ServiceWish, service: Service, board: Board, arch: str, model: st
     state = ("--state", str(root / "current" / "state" / "stream.state"))
     if reason is None:
         command = [str(root / "current" / PROGRAM.format(arch=arch)), *wish.arguments, *state]
-        kind = ["Type=notify", f"WatchdogSec={WATCHDOG}"]
     elif board.program is None:
         raise DeployError(
-            f"{reason} needs Python and edge-lstm on the board, which has none; install it there with pip, or stream "
-            f"from {', '.join(STATIC_SCHEMES)}"
+            f"{reason} needs Python and edge-lstm on the board, which has none; install it there with pip, or do "
+            "without"
         )
     else:
         command = [board.program, "stream", str(root / "current"), *wish.arguments, *state]
-        kind = ["Type=exec"]
     wanted = "default.target" if service.kind == "user" else "multi-user.target"
     lines = [
         f"# Deployed to {board.root}",
@@ -129,8 +130,10 @@ def unit(wish: ServiceWish, service: Service, board: Board, arch: str, model: st
         "StartLimitIntervalSec=0",
         "",
         "[Service]",
-        *kind,
+        "Type=notify",
+        f"WatchdogSec={WATCHDOG}",
         f"ExecStart={' '.join(map(_quoted, command))}",
+        f"WorkingDirectory={_plain(str(root / 'state'))}",
         "Restart=always",
         f"RestartSec={RESTART}",
         *([f"User={board.user}"] if service.kind == "system" and board.uid else []),
@@ -154,7 +157,7 @@ def needs_python(arguments: Sequence[str]) -> str | None:
         if STATIC_FLAGS[flag] and not equals:
             value = next(rest, "")
         scheme, colon, _ = value.partition(":")
-        if flag in ("--from", "--to") and colon and scheme not in STATIC_SCHEMES:
+        if colon and scheme not in STATIC_SCHEMES.get(flag, (scheme,)):
             return f"{flag} {scheme}:"
     return None
 
@@ -185,4 +188,5 @@ def _quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "%%")
+    """A text as systemd reads it where it knows no quotes."""
+    return text.replace("%", "%%")

@@ -92,11 +92,13 @@ def parse_target(
             raise ProjectError(f"--ssh-option {option!r} is not KEY=VALUE; give such as ConnectTimeout=30")
     if text.startswith(SSH):
         text, port, path = _parse_url(text, port, path)
-    if not text or text.startswith("-") or any(c.isspace() or c == "/" for c in text):
+    if not text or text.startswith("-") or text.count(":") == 1 or any(c.isspace() or c == "/" for c in text):
         raise ProjectError(
             f"target {text!r} is neither user@host, ssh://user@host:port/path, a name of the SSH configuration, nor a "
             f"folder that exists; a new folder is {FOLDER}PATH, and a path on the board goes with --path"
         )
+    if path is not None and not path.isprintable():
+        raise ProjectError(f"path {path!r} holds characters that cannot be printed; give another")
     return SshTarget(text, port, path, identity, options, config)
 
 
