@@ -44,6 +44,15 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
         yield served
 
 
+@pytest.fixture(scope="session")
+def two_releases(tmp_path_factory: pytest.TempPathFactory, board: SshBoard, deployable: dict[str, Path]) -> Path:
+    """A deployment to copy: bundle one is current and two was before."""
+    root = tmp_path_factory.mktemp("two-releases") / "deployed"
+    for name in ("two", "one"):
+        done(deploy_to(board, root, deployable[name]))
+    return root
+
+
 def run(command: str, *arguments: object) -> Result:
     """``edge-lstm deploy`` or ``edge-lstm fleet``, in this process."""
     return CliRunner().invoke(cli, [command, *map(str, arguments)])

@@ -312,14 +312,21 @@ def _follow(
 ) -> dict[str, str]:
     """Watch a change, and agree to it once the board is ready and ``judge`` has nothing against what it said."""
     answers: dict[str, str] = {}
+    refusal: DeployError | None = None
     for word, rest in session.lines():
         answers[word] = rest
         if word == "phase":
             on_phase(rest)
         elif word == "ready":
-            judge(answers)
-            session.send(b"commit\n")
+            try:
+                judge(answers)
+                session.send(b"commit\n")
+            except DeployError as error:
+                refusal = error  # raised once the board has cleaned up, which it does when nothing more comes
+            session.close()
     code, said = session.end()
+    if refusal is not None:
+        raise refusal
     if "fail" in answers:
         raise board_error(shell.where, answers["fail"], board.root)
     if "done" not in answers:

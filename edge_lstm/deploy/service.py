@@ -165,7 +165,7 @@ def needs_python(arguments: Sequence[str]) -> str | None:
 def _value(arguments: Sequence[str], flag: str) -> str | None:
     """What the last ``flag VALUE`` or ``flag=VALUE`` says."""
     found = None
-    for argument, following in zip(arguments, (*arguments[1:], None), strict=True):
+    for argument, following in zip(arguments, (*arguments[1:], None), strict=False):
         if argument == flag:
             found = following
         elif argument.startswith(f"{flag}="):

@@ -58,6 +58,12 @@ class Session:
             self._process.stdin.write(data)
             self._process.stdin.flush()
 
+    def close(self) -> None:
+        """Nothing more will be sent."""
+        assert self._process.stdin is not None  # noqa: S101 - same
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
     def lines(self) -> Iterator[tuple[str, str]]:
         """(first word, rest) of every line of ours, as it comes."""
         assert self._process.stdout is not None  # noqa: S101 - same

@@ -43,7 +43,10 @@ choose_rename() {
     try=$root/.incoming-links
     rm -rf "$try"
     said=$(mkdir -p "$try/old" "$try/new" 2>&1) || fail write "$said"
-    said=$(ln -s old "$try/link" 2>&1) || fail links "$said"
+    said=$(ln -s old "$try/link" 2>&1) || {
+        rm -rf "$try"
+        fail links "$said"
+    }
     for way in mv python3 perl; do
         ln -s new "$try/next"
         if rename "$try/next" "$try/link" 2>/dev/null && [ "$(readlink "$try/link")" = new ]; then
@@ -52,6 +55,7 @@ choose_rename() {
         fi
         rm -f "$try/next" "$try/old/next"
     done
+    rm -rf "$try"
     fail rename
 }
 
