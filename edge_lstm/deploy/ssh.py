@@ -67,8 +67,10 @@ FAULTS = (
     Fault("Bad configuration option|command-line: line|Bad configuration|Can't open user config file|extra arguments",
           "ssh does not accept its options: {last}", "correct --ssh-option or the file of the configuration"),
     Fault("Timeout, server .* not responding", "the connection went dead", "run the same command again"),
+    # A shared connection that ends does so without a word to those who share it.
+    Fault(r"^\s*$", "the connection was lost", "run the same command again"),
     Fault("kex_exchange_identification|banner exchange|Connection closed|Connection reset|closed by remote host|"
-          "Broken pipe|client_loop|Connection to .* closed|mux_client", "the connection was cut",
+          "Broken pipe|client_loop|Connection to .* closed|mux_client", "the connection was lost",
           "run the same command again"),
 )  # fmt: skip
 """Looked through in this order: a refused key comes after the reason for it."""
