@@ -51,23 +51,25 @@ class SshBoard:
 
 
 @contextlib.contextmanager
-def ssh_board(folder: Path, user: str = "root", path: str | None = None, port: int | None = None) -> Iterator[SshBoard]:
+def ssh_board(
+    folder: Path, user: str = "root", path: str | None = None, root: Path | None = None
+) -> Iterator[SshBoard]:
     """Serve until the block ends.
 
     Args:
         folder: made for its keys and its home.
         user: who may log in.
         path: the PATH of whoever does.
-        port: to listen on; None takes a free one.
+        root: of the file system that a session is locked into; its home is ``/root`` there.
     """
     home = folder / "home"
     home.mkdir(parents=True)
-    port = port or free_port()
+    port = free_port()
     for name in ("host", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     (folder / "known_hosts").write_text(f"board {(folder / 'host.pub').read_text()}")
     Path("/run/sshd").mkdir(exist_ok=True)
-    environment = f"HOME={home}" + (f" PATH={path}" if path else "")
+    environment = f"HOME={'/root' if root else home}" + (f" PATH={path}" if path else "")
     settings = {
         "ListenAddress": f"127.0.0.1:{port}",
         "HostKey": folder / "host",
@@ -79,6 +81,7 @@ def ssh_board(folder: Path, user: str = "root", path: str | None = None, port: i
         "PasswordAuthentication": "no",
         "SetEnv": environment,
         "UseDNS": "no",
+        **({"ChrootDirectory": root} if root else {}),
     }
     (folder / "sshd_config").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
     with (folder / "log").open("wb") as log:

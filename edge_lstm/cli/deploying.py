@@ -12,6 +12,7 @@ from edge_lstm.cli import options
 
 if TYPE_CHECKING:
     from edge_lstm.deploy import Deployed, Plan, Status, Wish
+    from edge_lstm.deploy.probe import Board
     from edge_lstm.deploy.service import Kind
 
 _CONNECTION = (
@@ -105,6 +106,10 @@ def deployed_text(made: Deployed) -> str:
     return "\n".join([*lines, *(f"  note: {note}" for note in made.notes)])
 
 
+def _free(board: Board) -> str:
+    return "free space unknown" if board.free is None else f"{board.free:,} B free"
+
+
 def plan_text(planned: Plan) -> str:
     """What would be done: the board, every file with its bytes, and what would run."""
     from edge_lstm.cli.table import columns
@@ -112,7 +117,7 @@ def plan_text(planned: Plan) -> str:
     board, release = planned.board, planned.release
     python = f"Python {' with '.join([board.python[0], *board.python[1:]])}" if board.python else "no Python"
     lines = [
-        f"{planned.target}: {board.machine}, files for {release.arch}, {board.libc}, {python}, {board.free:,} B free",
+        f"{planned.target}: {board.machine}, files for {release.arch}, {board.libc}, {python}, {_free(board)}",
         f"release {release.id} into {board.root}, current there: {board.current or 'none'}",
     ]
     if planned.done:
@@ -137,7 +142,7 @@ def status_text(found: Status) -> str:
     whole = {release.name: "" if release.whole else " (changed since it was deployed)" for release in board.releases}
     lines = [
         f"{found.target}: release {board.current} is current in {board.root}{whole.get(board.current, '')}",
-        f"  {board.machine}, {board.libc}, {board.free:,} B free",
+        f"  {board.machine}, {board.libc}, {_free(board)}",
         f"  previous: {board.previous + whole.get(board.previous, '') if board.previous else 'none'}",
     ]
     if board.version is not None:

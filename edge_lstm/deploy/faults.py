@@ -85,6 +85,8 @@ def board_error(where: str, fault: str, root: str) -> DeployError:
     code, _, detail = fault.partition(" ")
     if code == "write":
         return write_fault(where, detail, root)
+    if code == "links" and re.search(WRITE_FAULTS[0][0], detail):
+        return write_fault(where, detail, root)
     if code in SERVICE_FAULTS:
         back, _, why = detail.partition(" ")
         gone_back = "nothing was there to go back to" if back == "none" else f"release {back} is current again"

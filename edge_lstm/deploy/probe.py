@@ -64,7 +64,7 @@ class Board:
         python: its version, and which of edge_lstm, tflite_runtime and ai_edge_litert it has.
         program: path of ``edge-lstm``, if it is installed.
         root: absolute path of the deployment.
-        free: bytes.
+        free: bytes, None where that cannot be asked.
         unwritable: why nothing can be written, in the system's words.
         lacks: tools that a deploy needs.
         version: of the signature of the current release.
@@ -78,7 +78,7 @@ class Board:
     uid: int
     user: str
     root: str
-    free: int
+    free: int | None
     unwritable: str | None
     lacks: tuple[str, ...]
     systemd: bool
@@ -132,7 +132,7 @@ def require_ready(shell: Shell, board: Board, needed: int) -> None:
         raise board_error(shell.where, f"tool {board.lacks[0]}", board.root)
     if board.unwritable is not None:
         raise write_fault(shell.where, board.unwritable, board.root)
-    if needed > board.free:
+    if board.free is not None and needed > board.free:
         raise board_error(shell.where, f"space {needed:,} {board.free:,}", board.root)
 
 
@@ -156,7 +156,7 @@ def _board(answers: dict[str, str], lines: Iterable[tuple[str, str]]) -> Board:
         uid=int(answers["uid"]),
         user=answers["user"],
         root=answers["root"],
-        free=1024 * int(answers["free"]),
+        free=1024 * int(answers["free"]) if answers["free"].isdigit() else None,
         unwritable=answers.get("unwritable"),
         lacks=tuple(rest for word, rest in lines if word == "lacks"),
         systemd="systemd" in answers,

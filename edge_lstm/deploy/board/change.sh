@@ -4,30 +4,39 @@
 limit=120
 patience=5
 
-# One at a time. The lock ends with this process, however it ends; one whose connection was just cut may take a moment.
+# One at a time. The holder is in the file .lock: its process, and which start of the board that is of.
 lock() {
     said=$(mkdir -p "$root/releases" "$root/state" 2>&1) || fail write "$said"
+    # A redirection of exec that fails ends the shell without a word.
+    said=$( (: >>"$root/.lock") 2>&1) || fail write "$said"
+    exec 9>>"$root/.lock"
+    boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+    count=0
+    # One whose connection was just cut may take a moment.
+    until take_lock; do
+        count=$((count + 1))
+        if [ $count -gt 1 ] && left_behind; then continue; fi
+        [ $count -le $patience ] || fail busy "$holder"
+        sleep 1
+    done
+    echo "$$ $boot" >"$root/.lock"
+}
+
+# flock ends with its process, however that ends; without it, a folder is the lock.
+take_lock() {
     if command -v flock >/dev/null; then
-        # A redirection of exec that fails ends the shell without a word.
-        said=$( (: >>"$root/.lock") 2>&1) || fail write "$said"
-        exec 9>>"$root/.lock"
-        count=0
-        until flock -n 9; do
-            count=$((count + 1))
-            [ $count -le $patience ] || fail busy "$(cat "$root/.lock")"
-            sleep 1
-        done
-        echo $$ >"$root/.lock"
-        return
+        flock -n 9
+    else
+        mkdir "$root/.lock.d" 2>/dev/null && locked=$root/.lock.d
     fi
-    mkdir "$root/.lock.d" 2>/dev/null || {
-        holder=$(cat "$root/.lock.d/pid" 2>/dev/null)
-        if kill -0 "$holder" 2>/dev/null; then fail busy "$holder"; fi
-        rm -rf "$root/.lock.d"
-        mkdir "$root/.lock.d" || fail busy "$holder"
-    }
-    locked=$root/.lock.d
-    echo $$ >"$locked/pid"
+}
+
+# Whether the folder is that of a process which is no more; then it is removed.
+left_behind() {
+    read -r holder when <"$root/.lock"
+    if command -v flock >/dev/null; then return 1; fi
+    if [ "$when" = "$boot" ] && kill -0 "$holder" 2>/dev/null; then return 1; fi
+    rm -rf "$root/.lock.d"
 }
 
 # Replace $2 by $1 in one step, by the first way that does so here.
@@ -41,21 +50,19 @@ rename() {
 
 choose_rename() {
     try=$root/.incoming-links
+    staging=$try
     rm -rf "$try"
     said=$(mkdir -p "$try/old" "$try/new" 2>&1) || fail write "$said"
-    said=$(ln -s old "$try/link" 2>&1) || {
-        rm -rf "$try"
-        fail links "$said"
-    }
+    said=$(ln -s old "$try/link" 2>&1) || fail links "$said"
     for way in mv python3 perl; do
-        ln -s new "$try/next"
+        said=$(ln -s new "$try/next" 2>&1) || fail write "$said"
         if rename "$try/next" "$try/link" 2>/dev/null && [ "$(readlink "$try/link")" = new ]; then
             rm -rf "$try"
+            staging=
             return
         fi
         rm -f "$try/next" "$try/old/next"
     done
-    rm -rf "$try"
     fail rename
 }
 
@@ -75,7 +82,8 @@ bytes() {
 }
 
 limited() {
-    if timeout 1 true 2>/dev/null; then timeout "$limit" "$@"; else "$@"; fi
+    # busybox's leaves a process behind for a moment, which must not hold the lock.
+    if timeout 1 true 2>/dev/null 9>&-; then timeout "$limit" "$@" 9>&-; else "$@"; fi
 }
 
 # The release in folder $1 gives its golden vectors here, and says what it is.

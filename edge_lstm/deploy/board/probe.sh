@@ -41,6 +41,7 @@ there=$root
 while [ ! -e "$there" ]; do there=$(dirname "$there"); done
 [ -d "$there" ] || fail folder "$there"
 if [ -n "$(ls -A "$root" 2>/dev/null)" ] && [ ! -d "$root/releases" ]; then fail foreign "$root"; fi
+# Where df does not know, it shows when it is written.
 say "free $(df -Pk "$there" | tail -n 1 | awk '{ print $4 }')"
 if [ ! -w "$there" ] || [ ! -x "$there" ]; then
     # Why, in the system's words: this cannot succeed.
