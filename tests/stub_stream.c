@@ -1,6 +1,8 @@
 /* Stands for edge-lstm-stream where a deploy is tested: it tests itself, describes itself and runs as a service, and
    holds no model. Macros: MODEL, its sha256; ARCH; FAULT, 0 for a sound one (see the cases below). */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +25,30 @@ static void notify(const char *text)
     close(s);
 }
 
-static int serve(void)
+/* What follows a flag; NULL without it. */
+static const char *value(int count, char **arguments, const char *flag)
 {
+    for (int k = 1; k + 1 < count; k++)
+        if (strcmp(arguments[k], flag) == 0) return arguments[k + 1];
+    return NULL;
+}
+
+/* Whether the file can be opened: a service may be locked out. */
+static int opens(const char *path, int how)
+{
+    int file = open(path, how, 0644);
+
+    if (file < 0) fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    else close(file);
+    return file >= 0;
+}
+
+static int serve(int count, char **arguments)
+{
+    const char *from = value(count, arguments, "--from"), *state = value(count, arguments, "--state");
+
+    if (from && strncmp(from, "serial:", 7) == 0 && !opens(from + 7, O_RDWR | O_NOCTTY)) return 2;
+    if (state && !opens(state, O_WRONLY | O_CREAT)) return 2;
     if (FAULT == FAILS_TO_START) {
         fputs("serial:/dev/ttyUSB9: cannot be opened\n", stderr);
         return 2;
@@ -53,5 +77,5 @@ int main(int count, char **arguments)
         printf("{\"name\": \"tag\", \"arithmetic\": \"native\", \"model\": \"%s\", \"arch\": \"%s\"}\n", MODEL, ARCH);
         return 0;
     }
-    return serve();
+    return serve(count, arguments);
 }

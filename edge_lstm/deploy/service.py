@@ -106,8 +106,11 @@ def unit(wish: ServiceWish, service: Service, board: Board, arch: str, model: st
     """The text of its unit.
 
     Raises:
-        DeployError: if the arguments need Python, and the board has no ``edge-lstm``.
+        DeployError: if the arguments need Python and the board has no ``edge-lstm``, or systemd runs nothing in such a
+            place.
     """
+    if set(board.root) & set("\"'\\$"):
+        raise DeployError(f"{board.root}: systemd runs no program in a place called so; give another with --path")
     root = PurePosixPath(board.root)
     reason = needs_python(wish.arguments)
     state = ("--state", str(root / "current" / "state" / "stream.state"))
@@ -132,7 +135,7 @@ def unit(wish: ServiceWish, service: Service, board: Board, arch: str, model: st
         "[Service]",
         "Type=notify",
         f"WatchdogSec={WATCHDOG}",
-        f"ExecStart={' '.join(map(_quoted, command))}",
+        f"ExecStart={' '.join(_quoted(word).replace('$', '$$') for word in command)}",
         f"WorkingDirectory={_plain(str(root / 'state'))}",
         "Restart=always",
         f"RestartSec={RESTART}",
@@ -182,8 +185,8 @@ def _written(wish: ServiceWish, root: PurePosixPath) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """An argument as systemd reads it: quotes, specifiers and variables are its own."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """A word as systemd reads it, which has quotes and specifiers of its own."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return escaped if re.fullmatch(r"[A-Za-z0-9_@%+=:,./\-]+", escaped) else f'"{escaped}"'
 
 
