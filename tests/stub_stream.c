@@ -54,8 +54,8 @@ static int serve(int count, char **arguments)
         return 2;
     }
     notify("READY=1");
-    for (int second = 0;; second++) {
-        sleep(1);
+    for (;;) {
+        usleep(500000);
         if (FAULT == ENDS_SOON) return 1;
         if (FAULT != HANGS) notify("WATCHDOG=1");
     }

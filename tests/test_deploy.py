@@ -296,12 +296,12 @@ def test_a_signed_bundle_takes_its_signature_along(board, root, tmp_path, progra
     sign(bundle, tmp_path / "release.pem", 7)
     done(deploy_to(board, root, bundle, "--require-signature", public))
     assert (root / "current" / "manifest.sig").read_bytes() == (bundle / "manifest.sig").read_bytes()
-    assert "signed version: 7" in done(deploy_to(board, root, bundle, "--status"))
+    assert ", version 7" in done(deploy_to(board, root, bundle, "--status"))
     older = write_deployable(tmp_path / "older", program_of, seed=5)
     sign(older, tmp_path / "release.pem", 6)
     refused(deploy_to(board, root, older, "--require-signature", public), "version 7 was accepted here before")
     Path(f"{public}.seen").unlink()
-    refused(deploy_to(board, root, older, "--require-signature", public), "runs version 7")
+    refused(deploy_to(board, root, older, "--require-signature", public), "has version 7")
     whole(root, bundle)
 
 

@@ -16,7 +16,7 @@ from edge_lstm.bundle import Bundle
 from edge_lstm.deploy import Wish, deploy, parse_target, roll_back
 from edge_lstm.errors import DeployError
 
-POINTS = 14
+POINTS = 9
 """A direction; the first bytes and the last are among them."""
 
 

@@ -145,8 +145,8 @@ def status_text(found: Status) -> str:
         f"  {board.machine}, {board.libc}, {_free(board)}",
         f"  previous: {board.previous + whole.get(board.previous, '') if board.previous else 'none'}",
     ]
-    if board.version is not None:
-        lines.append(f"  signed version: {board.version}")
+    if board.signed is not None:
+        lines.append(f"  signed by {board.signed[0]}, version {board.signed[1]}")
     if board.service is not None:
         lines.append(f"  service {board.service.name} ({board.service.kind}): {board.service.state}")
     return "\n".join(lines)

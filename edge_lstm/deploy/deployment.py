@@ -139,7 +139,7 @@ class Status:
             "current": board.current,
             "previous": board.previous,
             "releases": {release.name: "whole" if release.whole else "broken" for release in board.releases},
-            "signed_version": board.version,
+            "signed_version": board.signed[1] if board.signed else None,
             "service": None if board.service is None else vars(board.service),
         }
 
@@ -255,12 +255,14 @@ def _extras(bundle: Bundle, board: Board, target: Target, wish: Wish) -> tuple[s
 
 def _refuse_older(bundle: Bundle, shell: Shell, board: Board, wish: Wish) -> None:
     """A step back is refused by what the board has, too: another workstation may have deployed there."""
-    if wish.signature is None or board.version is None or wish.signature.version >= board.version:
+    if wish.signature is None or board.signed is None:
         return
-    raise SignatureError(
-        f"{bundle.path}: is version {wish.signature.version}, and {shell.where} runs version {board.version}; deploy a "
-        f"newer one, or sign this one as version {board.version + 1}"
-    )
+    key, version = board.signed
+    if wish.signature.key == key and wish.signature.version < version:
+        raise SignatureError(
+            f"{bundle.path}: is version {wish.signature.version}, and {shell.where} has version {version}; deploy a "
+            f"newer one, or sign this one as version {version + 1}"
+        )
 
 
 def _script(last: str, board: Board, service: Service | None, text: str, arch: str, folder: bool, **more: str) -> str:

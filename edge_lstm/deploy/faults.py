@@ -63,6 +63,8 @@ SERVICE_FAULTS = {
     "service-down": "the service does not start: {why}; {back}, and the service does not start with that either",
 }
 
+BACK = {"again": "again", "stays": "still"}
+
 WRITE_FAULTS = (
     (r"No space left|[Dd]isk quota", "no space is left there", "make room there, or give another place with --path"),
     (
@@ -88,9 +90,8 @@ def board_error(where: str, fault: str, root: str) -> DeployError:
     if code == "links" and re.search(WRITE_FAULTS[0][0], detail):
         return write_fault(where, detail, root)
     if code in SERVICE_FAULTS:
-        back, _, why = detail.partition(" ")
-        gone_back = "nothing was there to go back to" if back == "none" else f"release {back} is current again"
-        told = SERVICE_FAULTS[code].format(why=why, back=gone_back)
+        release, how, why = detail.split(" ", 2)
+        told = SERVICE_FAULTS[code].format(why=why, back=f"release {release} is current {BACK[how]}")
         return DeployError(f"{where}: {told}; correct what it says, and deploy again")
     needed, _, free = detail.partition(" ")
     what, move = FAULTS[code]

@@ -67,7 +67,7 @@ class Board:
         free: bytes, None where that cannot be asked.
         unwritable: why nothing can be written, in the system's words.
         lacks: tools that a deploy needs.
-        version: of the signature of the current release.
+        signed: name of the key and version in the signature of the current release.
     """
 
     machine: str
@@ -85,7 +85,7 @@ class Board:
     releases: tuple[There, ...] = ()
     current: str | None = None
     previous: str | None = None
-    version: int | None = None
+    signed: tuple[str, int] | None = None
     service: Service | None = None
 
     @property
@@ -144,6 +144,10 @@ def arch_of(machine: str, elf_class: str, neon: bool) -> str | None:
     return "armv6l" if arch == "armv7l" and not neon else arch
 
 
+def _signed(words: list[str]) -> tuple[str, int] | None:
+    return (words[0], int(words[1])) if len(words) == 2 and words[1].isdigit() else None
+
+
 def _board(answers: dict[str, str], lines: Iterable[tuple[str, str]]) -> Board:
     releases = [rest.split(" ") for word, rest in lines if word == "release"]
     service = answers.get("service", "").split(" ")
@@ -163,6 +167,6 @@ def _board(answers: dict[str, str], lines: Iterable[tuple[str, str]]) -> Board:
         releases=tuple(There(name, sums, state == "whole") for name, sums, state in releases),
         current=answers["current"] or None,
         previous=answers["previous"] or None,
-        version=int(answers["version"]) if answers.get("version", "").isdigit() else None,
+        signed=_signed(answers.get("signed", "").split(" ")),
         service=Service(*service[:3]) if len(service) > 1 else None,
     )

@@ -26,7 +26,13 @@ OPTIONS = (
     ("ConnectTimeout", str(SECONDS)),
     ("ServerAliveInterval", str(SECONDS)),
     ("ServerAliveCountMax", "2"),
+    # What an interactive login may have set up there and here.
+    ("RemoteCommand", "none"),
+    ("RequestTTY", "no"),
+    ("ClearAllForwardings", "yes"),
 )
+
+LONGEST_FOLDER = 70
 
 LOST = 255
 """The exit code of ssh itself."""
@@ -70,7 +76,7 @@ FAULTS = (
     # A shared connection that ends does so without a word to those who share it.
     Fault(r"^\s*$", "the connection was lost", "run the same command again"),
     Fault("kex_exchange_identification|banner exchange|Connection closed|Connection reset|closed by remote host|"
-          "Broken pipe|client_loop|Connection to .* closed|mux_client", "the connection was lost",
+          "Broken pipe|client_loop|Connection to .* closed|mux_client|control master", "the connection was lost",
           "run the same command again"),
 )  # fmt: skip
 """Looked through in this order: a refused key comes after the reason for it."""
@@ -138,7 +144,8 @@ class SshShell:
 
     def _sharing(self) -> tuple[str, ...]:
         """Options for one connection for all sessions; none where the user has arranged that."""
-        if os.name != "posix":
+        # A socket's name has a hundred characters, and ssh adds some for a while.
+        if os.name != "posix" or len(str(self._folder)) > LONGEST_FOLDER:
             return ()
         asked = self._ask("-G")
         theirs = re.search(r"^controlpath (?!none)", asked or "", re.MULTILINE)

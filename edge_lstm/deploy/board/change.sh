@@ -77,10 +77,6 @@ flush() {
     find "$1" \( -type f -o -type d \) -exec sync {} + 2>/dev/null || sync
 }
 
-bytes() {
-    dd if="$1" bs=1 skip="$2" count="$3" 2>/dev/null | od -An -tu1 | tr -d ' \n'
-}
-
 limited() {
     # busybox's leaves a process behind for a moment, which must not hold the lock.
     if timeout 1 true 2>/dev/null 9>&-; then timeout "$limit" "$@" 9>&-; else "$@"; fi
@@ -123,9 +119,13 @@ serve() {
         if [ -f "$file" ]; then cp "$file" "$root/.unit.old"; fi
         printf '%s' "$unit" | write_unit "$file" || fail write-unit "$file"
     fi
-    replaced stop
+    other=no
+    if read -r was_kind was_name 2>/dev/null <"$root/service" && [ "$was_kind $was_name" != "$kind $name" ]; then
+        other=yes
+        replaced stop
+    fi
     if start_service 2>/dev/null; then
-        replaced remove
+        if [ $other = yes ]; then replaced remove; fi
         printf '%s %s\n' "$kind" "$name" >"$root/service"
         rm -f "$root/.unit.old"
         linger
@@ -145,16 +145,20 @@ serve() {
     else
         had=yes
     fi
-    replaced start
-    back=none
+    back="$(linked current) stays"
     if [ -n "$1" ] && [ "$1" != "$(linked current)" ]; then
         point current "$1"
         if [ -n "$2" ]; then point previous "$2"; else rm -f "$root/previous"; fi
         flush "$root"
-        back=$1
+        back="$1 again"
         prune
     fi
-    if [ $had = yes ] && ! start_service 2>/dev/null; then fail service-down "$back $why"; fi
+    if [ $other = yes ]; then
+        replaced start
+        had=yes
+    elif [ $had = yes ] && ! start_service 2>/dev/null; then
+        had=down
+    fi
     fail "service-$had" "$back $why"
 }
 

@@ -34,6 +34,11 @@ linked() {
     if [ -d "$root/$1/" ]; then basename "$(readlink "$root/$1")"; fi
 }
 
+# Bytes $2 and on, $3 of them, of file $1: of an ELF file, 4 is the class and 18 the machine.
+bytes() {
+    dd if="$1" bs=1 skip="$2" count="$3" 2>/dev/null | od -An -tu1 | tr -d ' \n'
+}
+
 case $root in
 "~") root=$HOME ;;
 "~/"*) root=$HOME/${root#"~/"} ;;

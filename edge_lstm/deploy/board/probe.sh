@@ -1,10 +1,5 @@
 # What this board is and what is deployed on it. Changes nothing.
 
-# Bytes $2 and on, $3 of them, of file $1: of an ELF file, 4 is the class and 18 the machine.
-bytes() {
-    dd if="$1" bs=1 skip="$2" count="$3" 2>/dev/null | od -An -tu1 | tr -d ' \n'
-}
-
 libc() {
     if found=$(getconf GNU_LIBC_VERSION 2>/dev/null); then
         printf '%s' "$found"
@@ -56,8 +51,8 @@ for release in "$root"/releases/*/; do
 done
 say "current $(linked current)"
 say "previous $(linked previous)"
-version=$(sed -n 's/^version //p' "$root/current/manifest.sig" 2>/dev/null)
-if [ -n "$version" ]; then say "version $version"; fi
+signed=$(sed -n 's/^key //p; s/^version //p' "$root/current/manifest.sig" 2>/dev/null)
+if [ -n "$signed" ]; then say "signed $signed"; fi
 if read -r kind name <"$root/service"; then
     say "service $kind $name $(service_state)"
 fi 2>/dev/null

@@ -31,10 +31,8 @@ may_serve() {
     if [ -n "$unit" ] && [ -e "$file" ] && ! grep -Fqx "# Deployed to $root" "$file"; then fail unit "$file"; fi
 }
 
-# Another service of this deployment, which the one asked for now takes the place of. $1 is what systemctl does to it.
+# Stop, start or remove (as $1 says) the service was_kind and was_name, which the one asked for takes the place of.
 replaced() {
-    read -r was_kind was_name 2>/dev/null <"$root/service" || return 0
-    if [ "$was_kind $was_name" = "$kind $name" ]; then return 0; fi
     (
         kind=$was_kind name=$was_name
         case $1 in
