@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,30 @@ static const char *value(int count, char **arguments, const char *flag)
     return NULL;
 }
 
+static const char *state_file;
+
+/* On its way out a stream writes its state; here, whose it is. */
+static void end(int signal)
+{
+    int file = open(state_file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+    (void)signal;
+    if (file >= 0 && write(file, MODEL, strlen(MODEL)) < 0) _exit(1);
+    _exit(143);
+}
+
+/* Whether the state is this model's, or there is none. */
+static int remembers(const char *path)
+{
+    char text[sizeof MODEL] = MODEL;
+    int file = open(path, O_RDONLY);
+
+    if (file >= 0 && read(file, text, sizeof text - 1) == 0) strcpy(text, MODEL);
+    if (file >= 0) close(file);
+    if (strcmp(text, MODEL) != 0) fprintf(stderr, "%s: is another model's\n", path);
+    return strcmp(text, MODEL) == 0;
+}
+
 /* Whether the file can be opened: a service may be locked out. */
 static int opens(const char *path, int how)
 {
@@ -48,7 +73,11 @@ static int serve(int count, char **arguments)
     const char *from = value(count, arguments, "--from"), *state = value(count, arguments, "--state");
 
     if (from && strncmp(from, "serial:", 7) == 0 && !opens(from + 7, O_RDWR | O_NOCTTY)) return 2;
-    if (state && !opens(state, O_WRONLY | O_CREAT)) return 2;
+    if (state && (!opens(state, O_WRONLY | O_CREAT) || !remembers(state))) return 2;
+    if (state) {
+        state_file = state;
+        signal(SIGTERM, end);
+    }
     if (FAULT == FAILS_TO_START) {
         fputs("serial:/dev/ttyUSB9: cannot be opened\n", stderr);
         return 2;

@@ -33,6 +33,9 @@ WATCHDOG = 30
 RESTART = 2
 """Seconds before that, and before every other start after a failure. It never gives up: sensors come back."""
 
+TERMINATED = 143
+"""What a stream ends with when it is told to."""
+
 SETTLE = 2
 """Seconds a service has to run to count as started."""
 
@@ -137,6 +140,7 @@ def unit(wish: ServiceWish, service: Service, board: Board, arch: str, model: st
         f"WatchdogSec={WATCHDOG}",
         f"ExecStart={' '.join(_quoted(word).replace('$', '$$') for word in command)}",
         f"WorkingDirectory={_plain(str(root / 'state'))}",
+        f"SuccessExitStatus={TERMINATED}",
         "Restart=always",
         f"RestartSec={RESTART}",
         *([f"User={board.user}"] if service.kind == "system" and board.uid else []),

@@ -108,6 +108,16 @@ agreed() {
     trap '' HUP INT PIPE TERM
 }
 
+# Release $1 is current from now on. The service stands still meanwhile: on its way out a stream writes its state where
+# current leads, which has to be its own release.
+switch() {
+    recorded stop
+    if ! point current "$1"; then
+        recorded start
+        fail write "$root/current"
+    fi
+}
+
 # Start the service of what is current, if there is one. If it does not start, put back current $1, previous $2 and
 # the unit as it was.
 serve() {
@@ -119,13 +129,9 @@ serve() {
         if [ -f "$file" ]; then cp "$file" "$root/.unit.old"; fi
         printf '%s' "$unit" | write_unit "$file" || fail write-unit "$file"
     fi
-    other=no
-    if read -r was_kind was_name 2>/dev/null <"$root/service" && [ "$was_kind $was_name" != "$kind $name" ]; then
-        other=yes
-        replaced stop
-    fi
+    if is_other; then recorded disable; fi
     if start_service 2>/dev/null; then
-        if [ $other = yes ]; then replaced remove; fi
+        if is_other; then recorded remove; fi
         printf '%s %s\n' "$kind" "$name" >"$root/service"
         rm -f "$root/.unit.old"
         linger
@@ -133,8 +139,9 @@ serve() {
         return
     fi
     why=$(service_words)
+    ctl stop "$name"
     if [ -n "$unit" ] && [ ! -f "$root/.unit.old" ]; then
-        ctl disable --quiet --now "$name"
+        ctl disable --quiet "$name"
         as_root rm -f "$file"
         ctl daemon-reload
         had=no
@@ -153,8 +160,8 @@ serve() {
         back="$1 again"
         prune
     fi
-    if [ $other = yes ]; then
-        replaced start
+    if is_other; then
+        recorded enable
         had=yes
     elif [ $had = yes ] && ! start_service 2>/dev/null; then
         had=down

@@ -65,7 +65,7 @@ if [ -n "$reuse" ]; then release=$reuse; else place; fi
 if [ "$release" != "$old" ]; then
     # What ran before is what a rollback goes to; one that has rotted is nothing to go back to.
     if [ -n "$old" ] && whole "$root/releases/$old"; then point previous "$old"; fi
-    point current "$release" || fail write "$root/current"
+    switch "$release"
 fi
 flush "$root"
 say "switched $release"

@@ -12,7 +12,7 @@ self_test "$root/releases/$new"
 agreed
 
 say "phase switch"
-point current "$new" || fail write "$root/current"
+switch "$new"
 if [ -n "$old" ]; then point previous "$old"; fi
 flush "$root"
 say "switched $new"

@@ -31,16 +31,23 @@ may_serve() {
     if [ -n "$unit" ] && [ -e "$file" ] && ! grep -Fqx "# Deployed to $root" "$file"; then fail unit "$file"; fi
 }
 
-# Stop, start or remove (as $1 says) the service was_kind and was_name, which the one asked for takes the place of.
-replaced() {
+# Stop, start, disable or remove (as $1 says) the service that this deployment has had, if there is one.
+recorded() {
+    read -r was_kind was_name 2>/dev/null <"$root/service" || return 0
     (
         kind=$was_kind name=$was_name
         case $1 in
-        stop) ctl disable --quiet --now "$name" ;;
-        start) ctl enable --quiet --now "$name" ;;
+        stop | start) ctl "$1" "$name" ;;
+        disable) ctl disable --quiet --now "$name" ;;
+        enable) ctl enable --quiet --now "$name" ;;
         remove) as_root rm -f "$(unit_file)" && ctl daemon-reload ;;
         esac
     ) 2>/dev/null
+}
+
+# Whether that is another one than is asked for now.
+is_other() {
+    read -r was_kind was_name 2>/dev/null <"$root/service" && [ "$was_kind $was_name" != "$kind $name" ]
 }
 
 # A user's services end with the last login, unless lingering is allowed.
