@@ -95,9 +95,11 @@ def deployed_text(made: Deployed) -> str:
     """What was done, a line a fact."""
     if not made.changed:
         return f"{made.target}: release {made.release} is there already, whole and current; nothing was copied"
+    size = sum(made.copied.values())
+    copied = f"{len(made.copied)} files copied, {size:,} B" if made.copied else "nothing copied"
     lines = [
         f"{made.target}: release {made.release} is current in {made.root}",
-        f"  {made.arch}, {len(made.copied)} files, {sum(made.copied.values()):,} B copied, {made.seconds:.1f} s",
+        f"  {made.arch}, {copied}, {made.seconds:.1f} s",
         f"  {made.self_test or 'self-test: not run, the program is for another machine; run it on the board'}",
         f"  previous: {made.previous or 'none'}",
     ]
