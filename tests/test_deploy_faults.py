@@ -288,7 +288,7 @@ def test_what_is_corrupted_on_arrival_is_refused(standing, deployable, tmp_path,
         refused(deploy_to(board, standing, deployable["three"]), f"{name} did not arrive as it was sent", "still runs")
 
 
-@pytest.mark.parametrize("tool", ["tar", "sha256sum", "dd"])
+@pytest.mark.parametrize("tool", ["tar", "sha256sum", "dd", "id"])
 def test_a_tool_that_is_missing_there_is_named(standing, deployable, tmp_path, tool):
     """A board with every tool but one."""
     folder = tmp_path / "tools"

@@ -22,7 +22,6 @@ BOARD = Board(
     root="/home/pi/edge-lstm/tag",
     free=None,
     unwritable=None,
-    lacks=(),
     systemd=True,
 )
 SERIAL = ("--from", "serial:/dev/ttyUSB0?baud=115200")

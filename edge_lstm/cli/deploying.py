@@ -94,7 +94,8 @@ def wish_of(
 def deployed_text(made: Deployed) -> str:
     """What was done, a line a fact."""
     if not made.changed:
-        return f"{made.target}: release {made.release} is there already, whole and current; nothing was copied"
+        service = f"; service {made.service.name} is {made.service.state}" if made.service else ""
+        return f"{made.target}: release {made.release} is there already, whole and current; nothing was copied{service}"
     size = sum(made.copied.values())
     copied = f"{len(made.copied)} files copied, {size:,} B" if made.copied else "nothing copied"
     lines = [

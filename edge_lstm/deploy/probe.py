@@ -66,7 +66,6 @@ class Board:
         root: absolute path of the deployment.
         free: bytes, None where that cannot be asked.
         unwritable: why nothing can be written, in the system's words.
-        lacks: tools that a deploy needs.
         signed: name of the key and version in the signature of the current release.
     """
 
@@ -80,7 +79,6 @@ class Board:
     root: str
     free: int | None
     unwritable: str | None
-    lacks: tuple[str, ...]
     systemd: bool
     releases: tuple[There, ...] = ()
     current: str | None = None
@@ -126,10 +124,8 @@ def require_ready(shell: Shell, board: Board, needed: int) -> None:
     """Refuse a board that cannot take ``needed`` bytes.
 
     Raises:
-        DeployError: if a tool, the right to write, or room is lacking.
+        DeployError: if the right to write or room is lacking.
     """
-    if board.lacks:
-        raise board_error(shell.where, f"tool {board.lacks[0]}", board.root)
     if board.unwritable is not None:
         raise write_fault(shell.where, board.unwritable, board.root)
     if board.free is not None and needed > board.free:
@@ -162,7 +158,6 @@ def _board(answers: dict[str, str], lines: Iterable[tuple[str, str]]) -> Board:
         root=answers["root"],
         free=1024 * int(answers["free"]) if answers["free"].isdigit() else None,
         unwritable=answers.get("unwritable"),
-        lacks=tuple(rest for word, rest in lines if word == "lacks"),
         systemd="systemd" in answers,
         releases=tuple(There(name, sums, state == "whole") for name, sums, state in releases),
         current=answers["current"] or None,

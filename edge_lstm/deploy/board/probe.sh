@@ -17,6 +17,11 @@ known = ("edge_lstm", "tflite_runtime", "ai_edge_litert")
 print("%d.%d.%d" % sys.version_info[:3], " ".join(name for name in known if find_spec(name)))
 '
 
+for tool in tar dd awk basename cut df dirname find grep head id ln mv readlink rm sed tail uname; do
+    command -v $tool >/dev/null || fail tool $tool
+done
+command -v sha256sum >/dev/null || command -v shasum >/dev/null || fail tool sha256sum
+
 say "machine $(uname -m)"
 say "class $(bytes /bin/sh 4 1)"
 if grep -Eqi '^features.*(neon|asimd)' /proc/cpuinfo 2>/dev/null; then say "neon yes"; fi
@@ -26,10 +31,6 @@ if program=$(command -v edge-lstm || ls "$HOME/.local/bin/edge-lstm" 2>/dev/null
 say "uid $(id -u)"
 say "user $(id -un)"
 say "root $root"
-for tool in tar dd cut readlink; do
-    command -v $tool >/dev/null || say "lacks $tool"
-done
-command -v sha256sum >/dev/null || command -v shasum >/dev/null || say "lacks sha256sum"
 if [ -d /run/systemd/system ]; then say "systemd yes"; fi
 
 there=$root
