@@ -106,8 +106,7 @@ def plain_user(home: Path) -> Iterator[str]:
         subprocess.run(["usermod", "--password", "*", USER], check=True)
         yield USER
     finally:
-        subprocess.run(["pkill", "-KILL", "-u", USER], check=False)
-        subprocess.run(["userdel", USER], check=True, capture_output=True)
+        subprocess.run(["userdel", "--force", USER], check=True, capture_output=True)
 
 
 def free_port() -> int:

@@ -94,6 +94,23 @@ def test_a_cut_at_any_byte_leaves_a_whole_release(board, one_release, traffic, d
     assert {said for said in told if "the connection was lost; run the same command again" not in said} == set()
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_cut_is_told_where_each_session_has_a_connection(board, one_release, deployable, tmp_path, direction):
+    """OpenSSH then says itself what happened, in words of its own for each moment."""
+    alone = "ControlPath=none"
+    shutil.copytree(one_release, tmp_path / "traffic", symlinks=True)
+    with cut_proxy(board.port) as proxy:
+        deploy(Bundle.open(deployable["two"]), target_of(board, tmp_path / "traffic", proxy.port, alone), Wish())
+        total = proxy.passed[direction]
+    for after in (10, 1500, *(total * k // 6 for k in range(1, 6))):
+        root = tmp_path / str(after)
+        shutil.copytree(one_release, root, symlinks=True)
+        with cut_proxy(board.port, direction, after) as proxy, pytest.raises(DeployError, match="connection was lost"):
+            deploy(Bundle.open(deployable["two"]), target_of(board, root, proxy.port, alone), Wish())
+        until_idle(root)
+        whole(root, deployable["one"])
+
+
 def test_a_link_that_goes_dead_is_given_up(board, one_release, deployable, tmp_path):
     """Nothing is cut, nothing comes any more: the client asks twice whether anybody is there."""
     root = tmp_path / "deployed"
