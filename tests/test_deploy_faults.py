@@ -100,6 +100,12 @@ def test_a_key_that_is_not_accepted_is_named(board, deployable, tmp_path):
     refused(result, "accepts none of the keys", "--identity", "ssh-copy-id root@127.0.0.1")
 
 
+def test_a_key_or_configuration_that_does_not_exist_is_named(board, deployable, tmp_path):
+    for flag in ("--identity", "--ssh-config"):
+        result = asked(board, deployable["one"], flag, tmp_path / "none", without=[flag])
+        refused(result, f"{tmp_path}/none: does not exist", flag)
+
+
 def test_a_key_that_others_may_read_is_named(board, deployable, tmp_path):
     shutil.copy(board.folder / "key", tmp_path / "key")
     (tmp_path / "key").chmod(0o644)

@@ -90,6 +90,10 @@ class SshShell:
         self.where = str(target)
 
     def __enter__(self) -> Self:
+        for file in (self.target.identity, self.target.config):
+            # ssh would go on without the key, and complain of the ones that it then tries.
+            if file is not None and not file.exists():
+                raise DeployError(f"{file}: does not exist; check --identity and --ssh-config")
         self._folder = Path(tempfile.mkdtemp(prefix="edge-lstm-"))
         self._shared = self._sharing()
         return self
