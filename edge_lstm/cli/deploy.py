@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("bundle", type=options.PATH)
 @click.argument("target")
 @deploying.connection
-@click.option("--arch", help="Of the board that a folder is for.")
+@click.option("--arch", help="Of the board that a folder is for: x86_64, aarch64, armv7l or armv6l.")
 @deploying.work
 def deploy(
     bundle: Path,
@@ -49,8 +49,8 @@ def deploy(
     edge-lstm deploy build/gestures pi@raspberrypi.local --rollback
     edge-lstm deploy build/gestures folder:/media/card/gestures --arch aarch64
 
-    TARGET is user@host, ssh://user@host:port/path, a name of the SSH configuration, or a folder. The board needs sh and
-    tar, nothing else; keys, agent, jump hosts and known hosts are those of ssh.
+    TARGET is user@host, ssh://user@host:port/path, a name of the SSH configuration, or a folder. The board needs a
+    POSIX shell and its tools, as busybox has them, and no Python; keys, agent, jump hosts and known hosts are ssh's.
 
     The files that this board needs are copied beside the release that runs, verified there, and tried with the golden
     vectors of the bundle; then the link `current` is replaced in one step. If anything fails before, or the connection
