@@ -11,6 +11,7 @@ EdgeLstmError                 exit code 2 from the command line
 ├── SignatureError            a bundle is unsigned, not the signer's, changed or a step back; or a key is not one
 ├── InputError                a sample pushed into a stream is not usable
 ├── TargetError               a board at the other end of a wire is silent, or holds another model
+├── DeployError               a board that SSH reaches, or a folder, refuses a release or cannot be reached
 ├── LinkError                 a live stream's source or destination cannot be opened, or is gone
 ├── TrainingError             training cannot start, continue or resume
 ├── MissingDependencyError    an extra or a tool is not installed (exit code 3)
@@ -67,6 +68,10 @@ class InputError(EdgeLstmError):
 
 class TargetError(EdgeLstmError):
     """A board at the other end of a wire cannot be reached, is silent, or holds another model."""
+
+
+class DeployError(EdgeLstmError):
+    """A release cannot be brought to its place: that cannot be reached, refuses it, or fails a check."""
 
 
 class LinkError(EdgeLstmError):

@@ -7,4 +7,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["stream_bundles", "stream_programs", "boards.fixtures"]
+pytest_plugins = ["stream_bundles", "stream_programs", "boards.fixtures", "deploy_boards"]

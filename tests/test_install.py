@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 BASE = {"numpy", "click", "safetensors"}
 
-SHIPPED = ("*.py", "py.typed", "*.c", "*.h", "*.toml", "*.ld", "fit_table.json", "project/*")
+SHIPPED = ("*.py", "py.typed", "*.c", "*.h", "*.toml", "*.ld", "*.sh", "fit_table.json", "project/*")
 """Of the files in a package's folder, those that belong to it."""
 
 MAIN = "from edge_lstm.cli import main; main()"

@@ -13,7 +13,20 @@ import click
 
 from edge_lstm.errors import EdgeLstmError
 
-COMMANDS = ("init", "fit", "train", "evaluate", "export", "verify", "size", "sign", "stream", "doctor")
+COMMANDS = (
+    "init",
+    "fit",
+    "train",
+    "evaluate",
+    "export",
+    "verify",
+    "size",
+    "sign",
+    "deploy",
+    "fleet",
+    "stream",
+    "doctor",
+)
 """In the order of the work. Each is the function of its own name in ``edge_lstm.cli.<name>``."""
 
 INTERRUPTED = 130
