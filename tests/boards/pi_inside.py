@@ -122,8 +122,8 @@ def _let_the_kernel_run(spec: dict[str, Any]) -> None:
 
 def _give_accounts(root: Path) -> None:
     """The server knows the board's users, and not this machine's."""
-    for name in ("passwd", "group", "shadow"):
-        kernel.mount(root / "etc" / name, f"/etc/{name}", flags=kernel.BIND)
+    # The whole folder: a mount on /etc/passwd alone is gone once this machine adds a user, which replaces the file.
+    kernel.mount(root / "etc", "/etc", flags=kernel.BIND)
     kernel.mount("run", "/run", "tmpfs", "mode=755,size=1m")
     Path("/run/sshd").mkdir()
 
