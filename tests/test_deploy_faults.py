@@ -375,7 +375,7 @@ def test_a_self_test_that_hangs_ends(board, deployable, tmp_path, monkeypatch):
 
     plain = shell.script
     monkeypatch.setattr(
-        "edge_lstm.deploy.deployment.script", lambda *a, **k: plain(*a, **k).replace("limit=120", "limit=1")
+        "edge_lstm.deploy.change.script", lambda *a, **k: plain(*a, **k).replace("limit=120", "limit=1")
     )
     from deploy_bundles import add_file
 
