@@ -14,6 +14,7 @@ import click
 from edge_lstm.cli import COMMANDS
 from edge_lstm.datasets.front_end import FrontEnd
 from edge_lstm.datasets.spec import DataSpec, SplitSpec, TaskSpec
+from edge_lstm.deploy.fleet import FleetTarget
 from edge_lstm.monitor.keys import KEYS
 from edge_lstm.project import ExportSpec, ScalingSpec, StreamSpec
 from edge_lstm.runtimes import BACK_ENDS
@@ -53,6 +54,11 @@ def reference() -> str:
             "`edge-lstm.toml` makes every flag optional. `name` at its top names the model and the bundle.",
             "",
             *(line for name, (spec, others) in TABLES.items() for line in _table(name, spec, others)),
+            "## The file of a fleet",
+            "",
+            "What `edge-lstm fleet` reads: a table a board.",
+            "",
+            *_table("[target]", FleetTarget, set()),
             "## Back ends of a stream",
             "",
             "| back end | arithmetics, the first by default |",

@@ -19,7 +19,7 @@ ProgramOf = Callable[..., bytes]
 
 @pytest.fixture(scope="session")
 def program_of() -> ProgramOf:
-    """``program_of(model, arch, fault)``: the edge-lstm-stream of a bundle."""
+    """``program_of(bundle, arch, fault, model)``: the edge-lstm-stream of a bundle."""
     return stub_program
 
 

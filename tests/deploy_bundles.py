@@ -21,11 +21,13 @@ MACHINES = {"x86_64": b"\x3e\0", "aarch64": b"\xb7\0"}
 """Bytes 18 and 19 of an ELF file."""
 
 
-def stub_program(model: str, arch: str, fault: int = SOUND) -> bytes:
-    """A static program that describes itself as that of a model, given by its sha256.
+def stub_program(bundle: Path, arch: str, fault: int = SOUND, model: str | None = None) -> bytes:
+    """A static program that describes itself as that of a bundle, or of the model with that sha256.
 
     Whatever it says, it is of x86-64; only its header is another machine's.
     """
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    model = model or manifest["files"][MODEL_FILES["native"]]["sha256"]
     handle, name = tempfile.mkstemp()
     os.close(handle)
     out = Path(name)
@@ -50,13 +52,11 @@ def write_deployable(
     """A bundle named ``tag``; another seed is another model.
 
     Args:
-        program_of: makes its edge-lstm-stream from model, arch and fault.
+        program_of: makes its edge-lstm-stream from its folder, arch, fault and model.
         model: that the program claims to be of, instead of the bundle's.
     """
     write_small_bundle(folder, "tag", seed)
-    manifest = json.loads((folder / MANIFEST).read_text())
-    described = model or manifest["files"][MODEL_FILES["native"]]["sha256"]
-    add_file(folder, f"linux/{arch}/edge-lstm-stream", program_of(described, arch, fault))
+    add_file(folder, f"linux/{arch}/edge-lstm-stream", program_of(folder, arch, fault, model))
     add_file(folder, "linux/edge_lstm_shim.py", b'"""Stands for the shim."""\n')
     return folder
 

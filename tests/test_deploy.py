@@ -31,7 +31,7 @@ def test_a_board_gets_what_it_needs_and_it_is_whole(board, root, deployable):
     """The manifest, the program and shim, the native model, and a note of what was left out; nothing else."""
     said = done(deploy_to(board, root, deployable["one"]))
     whole(root, deployable["one"])
-    assert "self-test: 40 steps equal" in said
+    assert "steps equal" in said
     release = root / "releases" / identity(deployable["one"])
     copied = ["integer/native.safetensors", "linux/edge_lstm_shim.py", "linux/x86_64/edge-lstm-stream"]
     deployment = json.loads((release / "deployment.json").read_text())

@@ -168,10 +168,11 @@ def test_a_disk_that_fills_up_is_refused_and_left_clean(board, deployable, tmp_p
 
 def test_a_disk_with_no_room_for_the_bytes_is_left_clean(board, deployable, tmp_path):
     """Somebody else takes the room between the question and the copy; here a quota that df does not show."""
-    with tmpfs(tmp_path / "small", "size=400k") as small:
+    with tmpfs(tmp_path / "small", "size=1m") as small:
         root = small / "deployed"
         done(deploy_to(board, root, deployable["one"]))
-        (small / "ballast").write_bytes(bytes(250 << 10))
+        free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
+        (small / "ballast").write_bytes(bytes(free - (100 << 10)))
         before = _without_lock(root)
         with ssh_board(tmp_path / "lying", path=_tools(tmp_path, "df", "echo x; echo fs 9 9 999999 1% /")) as lying:
             refused(deploy_to(lying, root, _padded(deployable["two"], tmp_path)), "no space is left there")
@@ -374,7 +375,7 @@ def test_a_self_test_that_hangs_ends(board, deployable, tmp_path, monkeypatch):
 
     plain = shell.script
     monkeypatch.setattr(
-        "edge_lstm.deploy.deployment.script", lambda *a, **k: plain(*a, **k).replace("limit=120", "limit=1")
+        "edge_lstm.deploy.change.script", lambda *a, **k: plain(*a, **k).replace("limit=120", "limit=1")
     )
     from deploy_bundles import add_file
 

@@ -22,7 +22,7 @@ def services(tmp_path_factory, deployable):
 @pytest.fixture
 def at(systemd_board, request, monkeypatch):
     """``at(bundle, *options)``: a deploy to a place of the test's own. A service has one second to prove itself."""
-    monkeypatch.setattr("edge_lstm.deploy.deployment.SETTLE", 1)
+    monkeypatch.setattr("edge_lstm.deploy.change.SETTLE", 1)
     name = request.node.name[:40].replace("[", "-").replace("]", "")
 
     def deploy(bundle, *options):

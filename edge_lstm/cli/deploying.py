@@ -31,11 +31,16 @@ _WORK = (
     click.option("--service-name", metavar="N", help="Of its unit.  [default: edge-lstm-NAME]"),
     click.option("--user", "kind", flag_value="user", help="A service of the user.  [default, but for root]"),
     click.option("--system", "kind", flag_value="system", help="One of the system, by root or sudo -n."),
-    click.option("--with", "extras", multiple=True, metavar="NAME", help="Copy more: tflite, step, edgetpu, golden, float, onnx, c or all."),  # noqa: E501
+    click.option(
+        *("--with", "extras"),
+        multiple=True,
+        metavar="NAME",
+        help="Copy more: tflite, step, edgetpu, golden, float, onnx, c or all.",
+    ),
     options.as_json,
     options.quiet,
     click.argument("stream_arguments", nargs=-1, metavar="[-- STREAM-ARGS...]", type=click.UNPROCESSED),
-)  # fmt: skip
+)
 
 
 def _all(rows: tuple[options.Decorator, ...]) -> options.Decorator:

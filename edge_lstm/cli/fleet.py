@@ -13,7 +13,7 @@ import click
 from edge_lstm.cli import deploying, options
 
 if TYPE_CHECKING:
-    from edge_lstm.deploy.deployment import OnPhase
+    from edge_lstm.deploy.change import OnPhase
     from edge_lstm.deploy.fleet import FleetTarget, Outcome
     from edge_lstm.deploy.service import Kind
 

@@ -1,6 +1,7 @@
 """Releases on boards: sent over SSH or into a folder, tried there, switched to in one step, and taken back."""
 
-from edge_lstm.deploy.deployment import Deployed, Plan, Status, Wish, deploy, plan, roll_back, status
+from edge_lstm.deploy.deployment import deploy, plan, roll_back, status
+from edge_lstm.deploy.result import Deployed, Plan, Status, Wish
 from edge_lstm.deploy.target import FolderTarget, SshTarget, Target, parse_target
 
 __all__ = [

@@ -3,145 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 from edge_lstm.bundle import TFLITE_FUSED, Bundle
+from edge_lstm.deploy.change import OnPhase, change_script, follow, judge, notes, served
 from edge_lstm.deploy.faults import board_error
-from edge_lstm.deploy.probe import Board, Service, probe, require_ready
-from edge_lstm.deploy.release import RECORD, Release, check_extras, make_release, require_name
-from edge_lstm.deploy.service import SETTLE, ServiceWish, unit
-from edge_lstm.deploy.shell import LocalShell, Session, Shell, script
-from edge_lstm.deploy.ssh import UNCHANGED, SshShell
+from edge_lstm.deploy.probe import Board, probe, require_ready
+from edge_lstm.deploy.release import RECORD, make_release, require_name
+from edge_lstm.deploy.result import Deployed, Plan, Status, Wish
+from edge_lstm.deploy.service import unit
+from edge_lstm.deploy.shell import LocalShell, Shell
+from edge_lstm.deploy.ssh import SshShell
 from edge_lstm.deploy.target import HOME, FolderTarget, SshTarget, Target
 from edge_lstm.errors import DeployError, ProjectError, SignatureError
-from edge_lstm.signing import Signature
-
-OnPhase = Callable[[str], None]
-"""Called with probe, send, verify, test, switch and service, as each begins."""
-
-PARTS = ("common", "service", "change")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked of a deploy besides bundle and target.
-
-    Args:
-        extras: keys of ``release.WITH``.
-        service: a service to install; None leaves one that is there, and starts it anew.
-        signature: of the bundle, if one is required; a board with a newer release is then refused.
-    """
-
-    extras: tuple[str, ...] = ()
-    service: ServiceWish | None = None
-    signature: Signature | None = None
-
-    def __post_init__(self) -> None:
-        check_extras(self.extras)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a deploy would do.
-
-    Args:
-        reuse: the release on the board that holds the same files; None if they have to be sent.
-        service: that would be started.
-        unit: its text, if it is to be written.
-        root: of the deployment.
-    """
-
-    target: str
-    board: Board
-    release: Release
-    reuse: str | None
-    service: Service | None
-    unit: str
-
-    @property
-    def done(self) -> bool:
-        """Whether the board has all of it already."""
-        return self.reuse is not None and self.reuse == self.board.current and not self.unit
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "target": self.target,
-            "root": self.board.root,
-            "board": self.board.to_json(),
-            "arch": self.release.arch,
-            "release": self.release.id,
-            "current": self.board.current,
-            "copied": {} if self.reuse else {name: len(content) for name, content in self.release.files.items()},
-            "service": None if self.service is None else self.service.name,
-            "unit": self.unit or None,
-        }
-
-
-@dataclass
-class Deployed:
-    """What a deploy or a rollback did.
-
-    Args:
-        release: that is current now.
-        previous: that a rollback would go to.
-        copied: path → bytes.
-        self_test: what the program said; None if it could not run here, on a folder for another machine.
-        changed: whether anything was.
-        notes: worth knowing.
-    """
-
-    target: str
-    root: str
-    arch: str
-    release: str
-    previous: str | None
-    copied: dict[str, int] = field(default_factory=dict)
-    self_test: str | None = None
-    service: Service | None = None
-    changed: bool = True
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "target": self.target,
-            "root": self.root,
-            "arch": self.arch,
-            "release": self.release,
-            "previous": self.previous,
-            "changed": self.changed,
-            "copied": self.copied,
-            "self_test": self.self_test,
-            "service": None if self.service is None else vars(self.service),
-            "seconds": round(self.seconds, 3),
-            "notes": list(self.notes),
-        }
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is deployed at a target."""
-
-    target: str
-    board: Board
-
-    def to_json(self) -> dict[str, Any]:
-        board = self.board
-        return {
-            "target": self.target,
-            "root": board.root,
-            "board": board.to_json(),
-            "current": board.current,
-            "previous": board.previous,
-            "releases": {release.name: "whole" if release.whole else "broken" for release in board.releases},
-            "signed_version": board.signed[1] if board.signed else None,
-            "service": None if board.service is None else vars(board.service),
-        }
 
 
 def deploy(bundle: Bundle, target: Target, wish: Wish, on_phase: OnPhase = lambda _: None) -> Deployed:
@@ -187,11 +63,11 @@ def roll_back(bundle: Bundle, target: Target, on_phase: OnPhase = lambda _: None
         require_ready(shell, board, 0)
         arch = _arch(board, target)
         folder = isinstance(target, FolderTarget)
-        text = _script("rollback", board, board.service, "", arch, folder)
+        text = change_script("rollback", board, board.service, "", arch, folder)
         with shell.start(text) as session:
-            answers = _follow(shell, session, board, on_phase, lambda _: None)
+            answers = follow(shell, session, board, on_phase, lambda _: None)
     made = Deployed(shell.where, board.root, arch, answers["switched"], answers["done"] or None)
-    made.self_test, made.service, made.notes = answers.get("tested"), _served(answers), _notes(board, answers)
+    made.self_test, made.service, made.notes = answers.get("tested"), served(answers), notes(board, answers)
     made.seconds = time.monotonic() - began
     return made
 
@@ -265,20 +141,6 @@ def _refuse_older(bundle: Bundle, shell: Shell, board: Board, wish: Wish) -> Non
         )
 
 
-def _script(last: str, board: Board, service: Service | None, text: str, arch: str, folder: bool, **more: str) -> str:
-    return script(
-        *(*PARTS, last),
-        root=board.root,
-        arch=arch,
-        elsewhere="yes" if folder else "no",
-        kind=service.kind if service else "",
-        name=service.name if service else "",
-        unit=text,
-        settle=str(SETTLE),
-        **more,
-    )
-
-
 def _standing(planned: Plan) -> Deployed:
     """The result where there is nothing to do."""
     board = planned.board
@@ -290,7 +152,7 @@ def _standing(planned: Plan) -> Deployed:
 def _install(shell: Shell, planned: Plan, folder: bool, on_phase: OnPhase) -> Deployed:
     release, board = planned.release, planned.board
     archive = b"" if planned.reuse else release.archive()
-    text = _script(
+    text = change_script(
         *("install", board, planned.service, planned.unit, release.arch, folder),
         id=release.id,
         reuse=planned.reuse or "",
@@ -301,79 +163,9 @@ def _install(shell: Shell, planned: Plan, folder: bool, on_phase: OnPhase) -> De
     )
     with shell.start(text) as session:
         session.send(archive)
-        answers = _follow(shell, session, board, on_phase, lambda said: _judge(shell, release, said))
+        answers = follow(shell, session, board, on_phase, lambda said: judge(shell, release, said))
     copied = {} if planned.reuse else {name: len(content) for name, content in release.files.items()}
     previous = answers["done"] or None
     made = Deployed(shell.where, board.root, release.arch, answers["switched"], previous, copied)
-    made.self_test, made.service, made.notes = answers.get("tested"), _served(answers), _notes(board, answers)
+    made.self_test, made.service, made.notes = answers.get("tested"), served(answers), notes(board, answers)
     return made
-
-
-def _follow(
-    shell: Shell, session: Session, board: Board, on_phase: OnPhase, judge: Callable[[dict[str, str]], None]
-) -> dict[str, str]:
-    """Watch a change, and agree to it once the board is ready and ``judge`` has nothing against what it said."""
-    answers: dict[str, str] = {}
-    refusal: DeployError | None = None
-    for word, rest in session.lines():
-        answers[word] = rest
-        if word == "phase":
-            on_phase(rest)
-        elif word == "ready":
-            try:
-                judge(answers)
-                session.send(b"commit\n")
-            except DeployError as error:
-                refusal = error  # raised once the board has cleaned up, which it does when nothing more comes
-            session.close()
-    code, said = session.end()
-    if refusal is not None:
-        raise refusal
-    if "fail" in answers:
-        raise board_error(shell.where, answers["fail"], board.root)
-    if "done" not in answers:
-        raise DeployError(f"{shell.lost(code, said)}; {_where_it_stands(answers)}")
-    return answers
-
-
-def _where_it_stands(answers: dict[str, str]) -> str:
-    """What is known of the board when the answer did not come."""
-    if "switched" in answers:
-        return f"release {answers['switched']} is current there, and --status tells of its service"
-    if "ready" in answers:
-        return "the old release or the new one is current there, whole: --status tells which"
-    return UNCHANGED
-
-
-def _judge(shell: Shell, release: Release, answers: dict[str, str]) -> None:
-    """The program that was tried there is the one of this model."""
-    if "untested" in answers:
-        return
-    try:
-        described = json.loads(answers.get("describes", ""))
-        model, arch = described["model"], described["arch"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DeployError(
-            f"{shell.where}: the program there does not describe itself; {UNCHANGED}, export the bundle again"
-        ) from error
-    if model != release.model or arch != release.arch:
-        raise DeployError(
-            f"{shell.where}: the program there is of model {str(model)[:12]} for {arch}, the bundle's is "
-            f"{release.model[:12]} for {release.arch}; {UNCHANGED}, export the bundle again"
-        )
-
-
-def _notes(board: Board, answers: dict[str, str]) -> tuple[str, ...]:
-    if "lingers" not in answers:
-        return ()
-    return (
-        f"the service ends with {board.user}'s last login; `sudo loginctl enable-linger {board.user}` on the board "
-        "lets it run from every start on",
-    )
-
-
-def _served(answers: dict[str, str]) -> Service | None:
-    if "serving" not in answers:
-        return None
-    kind, _, name = answers["serving"].partition(" ")
-    return Service(kind, name, "active")

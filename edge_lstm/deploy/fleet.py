@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from edge_lstm.datasets.settings import Table, refuse_unknown, suggestion
-from edge_lstm.deploy.deployment import OnPhase, Wish
+from edge_lstm.deploy.change import OnPhase
+from edge_lstm.deploy.result import Wish
 from edge_lstm.deploy.service import Kind, ServiceWish
 from edge_lstm.deploy.target import ARCHITECTURES, Target, parse_target
 from edge_lstm.errors import DeployError, EdgeLstmError, ProjectError
