@@ -20,7 +20,7 @@ import pytest
 from live_streams import HEADER, text
 from models import calibrated, float_model
 from stream_bundles import TASKS
-from stream_programs import EMULATED, FACTS, built, command, native, program, sources_in
+from stream_programs import EMULATED, built, command, native, program, sources_in
 
 from edge_lstm.bundle import Bundle
 from edge_lstm.datasets.times import SECONDS as UNITS
@@ -51,19 +51,23 @@ VOWELS = HERE.parent / "examples" / "japanese_vowels" / "japanese_vowels.npz"
 def test_it_says_what_the_command_says(program_bundles, samples, kind, form, every_step, header):
     """Every kind of task, with its window and without, for people and for machines."""
     bundle, flags = program_bundles(kind), ["--format", form, *["--every-step"] * every_step]
-    said = program(built(bundle), *flags, written=header + text(samples))
-    assert said == command(bundle, *flags, written=header + text(samples))
+    written = (header + text(samples)).replace(",", ";")  # a comma is a decimal sign in one of them
+    said = program(built(bundle), *flags, written=written)
+    assert said == command(bundle, *flags, written=written)
     assert (said.code, said.err, said.out.count(b"\n") > 10) == (0, "", True)
 
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_whatever_the_lines_are_it_says_what_the_command_says(program_bundles, kind):
     """Holes, quotes, gaps, torn bytes, wrong flags: the same lines, counts, complaint and code."""
-    for seed, facts in enumerate([*FACTS] * 12):
+    bundle = program_bundles(kind)
+    for seed in range(40):
         rng = random.Random(f"{kind} {seed}")
-        bundle, written, flags = program_bundles(kind, facts), nasty_lines.lines(rng), nasty_lines.flags(rng)
-        said, expected = program(built(bundle), *flags, written=written), command(bundle, *flags, written=written)
-        assert said == expected, (facts, flags, written)
+        written, flags = nasty_lines.lines(rng), nasty_lines.flags(rng)
+        assert program(built(bundle), *flags, written=written) == command(bundle, *flags, written=written), (
+            flags,
+            written,
+        )
 
 
 def named_model(labels, channels):
@@ -235,6 +239,8 @@ def test_times_are_read_as_the_data_readers_read_them(words):
         clock = f"{rng.randrange(25):02d}:{rng.randrange(61):02d}:{rng.randrange(61):02d}"[: rng.choice([2, 5, 8, 8])]
         fraction = rng.choice(["", ".5", ",25", ".123456", ".123456789"]) if len(clock) == 8 else ""
         zone = rng.choice(["", "Z", "+01:00", "-05:30", "+0130", "+01", "+01:00:30", "z", "+25:00", " +01:00"])
+        # A blank before a zone is what `date` writes; behind a fraction, Python's own answer hangs on its digits.
+        zone = zone.strip() if fraction else zone
         moment = f"{date}{rng.choice('T ·')}{clock}"
         compact = rng.random() < 0.2
         cells.append((moment.replace("-", "").replace(":", "") if compact else moment) + fraction + zone)
@@ -273,7 +279,7 @@ def test_every_architecture_has_its_row_and_its_emulator():
 def test_the_same_bytes_on_every_processor(program_bundles, samples, processor, kind):
     """Least processors of each architecture, and one that has more; the file of a state serves them all."""
     arch, under = EMULATED[processor]
-    bundle = program_bundles(kind, "holes")
+    bundle = program_bundles(kind)
     rows = text(np.where(np.random.default_rng(2).random(samples.shape) < 0.1, -200.0, samples))
     path = built(bundle, arch)
     assert program(path, "--self-test", under=under) == program(built(bundle), "--self-test")
@@ -294,9 +300,9 @@ def test_a_state_moves_between_processors(program_bundles, samples, tmp_path):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_it_is_static_small_and_says_nothing_of_where_it_was_made(program_bundles, arch):
     """No loader, no build id, no path; half a megabyte at most."""
-    content = built(program_bundles("classify", "holes"), arch).read_bytes()
-    model, facts, file = native(program_bundles("classify", "holes"))
-    assert stream_program(model, facts, "classify-holes", file, arch) == content
+    content = built(program_bundles("classify"), arch).read_bytes()
+    model, facts, file = native(program_bundles("classify"))
+    assert stream_program(model, facts, "classify", file, arch) == content
     assert len(content) < 500_000
     for trace in (b"ld-musl", b"GNU\0", str(Path.home()).encode() + b"/", b"/tmp/", str(HERE.parent).encode(), b".zig"):
         assert trace not in content
@@ -309,7 +315,7 @@ def test_sanitizers_find_nothing(program_bundles, tmp_path):
     """Ruined lines and frames, states and all, under the address and undefined-behaviour sanitizers."""
     assert shutil.which("gcc"), "apt install build-essential"
     rng = random.Random(7)
-    bundle = program_bundles("anomaly", "clock")
+    bundle = program_bundles("anomaly")
     folder = sources_in(bundle, tmp_path / "source")
     flags = ["-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
     checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -352,7 +358,7 @@ def test_it_says_what_it_is(program_bundles):
     bundle = program_bundles("classify")
     opened = Bundle.open(bundle)
     assert json.loads(program(built(bundle), "--describe").out) == {
-        "name": "classify-none",
+        "name": "classify",
         "arithmetic": "native",
         "model": opened.digest("integer/native.safetensors"),
         "arch": "x86_64",
@@ -449,15 +455,15 @@ def frames(rows):
 
 def test_frames_in_are_samples_in(program_bundles, samples):
     """float32 of every channel: the lines are those of the same numbers as text."""
-    bundle, rows = program_bundles("tag", "holes"), np.asarray(samples, np.float32).astype(np.float64)
+    bundle, rows = program_bundles("classify"), np.asarray(samples, np.float32).astype(np.float64)
     holes = rows.copy()
     holes[4, 1], holes[9] = math.nan, -200.0
-    said = program(built(bundle), "--input", "binary", written=frames(holes))
-    assert said == command(bundle, written=text(holes))
+    said = program(built(bundle), "--every-step", "--input", "binary", written=frames(holes))
+    assert said == command(bundle, "--every-step", written=text(holes))
     assert program(built(bundle), "--input=binary", "--missing", "refuse", written=frames(holes)).err == (
         "error: frame 5: step 4, channel ay: nan is not finite; repair it, or choose --missing hold or --missing skip\n"
     )
-    cut = program(built(bundle), "--input", "binary", written=frames(rows[:2])[:-1])
+    cut = program(built(bundle), "--every-step", "--input", "binary", written=frames(rows[:2])[:-1])
     assert (cut.code, cut.out.count(b"\n")) == (2, 1)
     assert cut.err == "error: frame 2: is cut short: 11 of 12 bytes; send it whole\n"
 

@@ -138,7 +138,7 @@ static int self_test(void)
 /* Standard output took everything. */
 static int said(int code)
 {
-    if (fflush(stdout) == 0)
+    if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
     if (errno == EPIPE)
         return CLOSED;

@@ -97,13 +97,8 @@ static int clock_of(el_span *text, int64_t *parts, int64_t *microsecond)
 static int zone_of(el_span *text, int64_t *east)
 {
     int64_t parts[3] = {0, 0, 0}, microsecond = 0;
-    if (text->length == 0)
+    if (text->length == 0 || take(text, 'Z'))
         return 1;
-    take(text, ' '); /* as `date` writes it */
-    if (take(text, 'Z'))
-        return 1;
-    if (text->length == 0)
-        return 0;
     const int west = *text->at == '-';
     if (!take(text, '+') && !take(text, '-'))
         return 0;
@@ -115,8 +110,9 @@ static int zone_of(el_span *text, int64_t *east)
 }
 
 /* YYYY-MM-DD or YYYYMMDD, then after any one character a clock and a zone. Weeks are left out. */
-static int iso_8601(el_span cell, double *seconds)
+static int iso_8601(el_span text, double *seconds)
 {
+    el_span cell = text;
     moment m = {0, 0, 0, 0, 0, 0, 0, 0};
     if (digits_of(&cell, 4, &m.year) != 4)
         return 0;
@@ -128,7 +124,12 @@ static int iso_8601(el_span cell, double *seconds)
         do
             cell.at++, cell.length--;
         while (cell.length != 0 && ((unsigned char)*cell.at & 0xc0) == 0x80);
-        if (!clock_of(&cell, parts, &m.microsecond) || !zone_of(&cell, &m.east) || cell.length != 0)
+        if (!clock_of(&cell, parts, &m.microsecond))
+            return 0;
+        /* As `date` writes it; where Python takes a blank, too. */
+        if (cell.length > 1 && memchr(text.at, '.', text.length) == NULL && memchr(text.at, ',', text.length) == NULL)
+            take(&cell, ' ');
+        if (!zone_of(&cell, &m.east) || cell.length != 0)
             return 0;
         m.hour = parts[0], m.minute = parts[1], m.second = parts[2];
     }

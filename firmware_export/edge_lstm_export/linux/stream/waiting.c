@@ -33,6 +33,8 @@ static void take_signal(void)
 int el_wait(int handle, short events, int milliseconds)
 {
     struct pollfd waited[2] = {{handle, events, 0}, {signals, POLLIN, 0}};
+    if (came != 0)
+        return EL_STOPPED;
     while (poll(waited, 2, milliseconds) < 0)
         if (errno != EINTR)
             return el_complain("cannot wait: %s; start again", strerror(errno));
