@@ -371,7 +371,7 @@ def test_it_says_what_it_is(program_bundles):
     assert program(built(bundle), "--version").out.decode() == f"edge-lstm-stream {version('edge-lstm')}\n"
     shown = program(built(bundle), "--help").out.decode()
     assert max(map(len, shown.splitlines())) <= 120
-    assert shown.count("\n") <= 32
+    assert shown.count("\n") <= 33
     assert all(flag in shown for flag in ("--from", "--state-every", "--self-test", "143"))
 
 
@@ -393,11 +393,11 @@ def test_it_says_what_it_is(program_bundles):
         (["--from", "serial:/dev/null?baud=12345"], "12345 baud is no speed that Linux names; give one such as 9600"),
         (
             ["--from", "serial:/dev/x", "--input", "binary"],
-            "a serial port may be opened in the middle of one; send text",
+            "a serial port may be opened in the middle of one; send text, or frames",
         ),
         (["--format", "xml"], "format 'xml' is not known; choose from text, json, binary"),
-        (["--input", "xml"], "input 'xml' is not known; choose from text, binary"),
-        (["--input", "binary", "--reset", "gap > 5"], "needs times and --input binary has none"),
+        (["--input", "xml"], "input 'xml' is not known; choose from text, binary, framed"),
+        (["--input", "binary", "--reset", "gap > 5"], "needs times, and samples of bytes have none"),
         (["--range-factor", "wide"], "--range-factor: 'wide' is not a number; give 1 or more"),
     ],
 )
@@ -465,7 +465,7 @@ def test_frames_in_are_samples_in(program_bundles, samples):
     )
     cut = program(built(bundle), "--every-step", "--input", "binary", written=frames(rows[:2])[:-1])
     assert (cut.code, cut.out.count(b"\n")) == (2, 1)
-    assert cut.err == "error: frame 2: is cut short: 11 of 12 bytes; send it whole\n"
+    assert cut.err == "error: frame 2: is no sample: 11 of 12 bytes, or of another kind; send it whole\n"
 
 
 @pytest.mark.parametrize("kind", ["classify", "forecast", "anomaly"])

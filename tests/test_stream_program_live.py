@@ -16,6 +16,8 @@ import pytest
 from live_streams import HEADER, free_port, line, read, said, text, until
 from stream_programs import built, living, program
 
+from edge_lstm.runtimes.frames import Frame
+
 
 @pytest.fixture
 def path(program_bundles):
@@ -292,6 +294,29 @@ def test_a_serial_sensor_is_read_and_its_unplugging_is_said(path, samples, expec
         fails(process, "cannot be opened: No such file or directory; check the name, the cable")
     with living(path, "--from", "serial:/dev/null") as process:
         fails(process, "serial:/dev/null: cannot be opened: Not a tty; check the name")
+
+
+def test_frames_over_a_wire_that_damages_them(path, samples, expected):
+    """Opened in the middle of one, a byte lost, a bit turned, foreign frames: a damaged one costs itself alone."""
+    rows = samples[:6].astype("<f4")
+    packed = [Frame(k, 6, row.tobytes()).encode() for k, row in enumerate(rows)]
+    wire = [packed[0][5:], packed[0], packed[1][:7] + packed[1][8:], packed[2], b"\xa5" * 3, packed[3]]
+    wire += [bytes([*packed[4][:9], packed[4][9] ^ 4, *packed[4][10:]]), packed[5]]
+    written, taken = b"".join(wire), text(rows[[0, 2, 3, 5]].astype(float))
+    asked = program(path, "--input", "framed", written=written)
+    assert asked == program(path, written=taken)
+    foreign = packed[0] + Frame(9, 5, b"state").encode() + packed[1]
+    assert "frame 2: is no sample: 5 of 12 bytes" in program(path, "--input", "framed", written=foreign).err
+    skipping = program(path, "--input", "framed", "--malformed", "skip", written=foreign)
+    assert skipping.err.startswith("stream: 2 samples taken; 1 malformed lines skipped")
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    with living(path, "--from", f"serial:{os.ttyname(slave)}", "--input", "framed") as process:
+        until(lambda: _is_locked(os.ttyname(slave)))
+        os.write(master, written)
+        assert read(process, 4) == program(path, written=taken).out.decode().splitlines()
+    os.close(slave)
+    os.close(master)
 
 
 def _is_locked(port):

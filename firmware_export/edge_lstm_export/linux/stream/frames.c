@@ -33,7 +33,7 @@ int el_read_frame(el_frame_reader *reader, const el_piece *frame, el_reading *re
         return 1;
     }
     if (!frame->whole)
-        el_complain("frame %" PRIu64 ": is cut short: %zu of %d bytes; send it whole", reader->number,
+        el_complain("frame %" PRIu64 ": is no sample: %zu of %d bytes, or of another kind; send it whole", reader->number,
                     frame->text.length, EL_FRAME_BYTES);
     if (!reader->skip_malformed)
         return EL_FAILED;

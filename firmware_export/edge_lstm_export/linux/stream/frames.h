@@ -1,4 +1,4 @@
-/* Frames of bytes -> samples: float32 of every channel in the model's order, little-endian; NaN is missing. */
+/* Bytes -> samples: float32 of every channel in the model's order, little-endian; NaN is missing. */
 #ifndef EL_FRAMES_H
 #define EL_FRAMES_H
 

@@ -40,7 +40,8 @@ static int take(const el_piece *piece)
 {
     static el_reading reading;
     static el_prediction prediction;
-    const int found = options.frames ? el_read_frame(&frames, piece, &reading) : el_read_line(&lines, piece, &reading);
+    const int found = options.input == EL_INPUT_TEXT ? el_read_line(&lines, piece, &reading)
+                                                     : el_read_frame(&frames, piece, &reading);
     if (found <= 0)
         return found;
     reading.position = source.position;
@@ -88,7 +89,7 @@ static int open_all(void)
     lines.form.timed = options.gaps.rule == EL_RESET_GAP;
     options.state.written = el_clock();
     if (el_read_state(&options.state, &live) < 0 ||
-        el_open_source(&source, options.from, options.frames ? EL_FRAME_BYTES : 0) < 0)
+        el_open_source(&source, options.from, options.input, EL_FRAME_BYTES) < 0)
         return EL_FAILED;
     lines.form.torn = source.kind->torn;
     if (el_take_up(&options.state, &source, &lines, &live) < 0 || el_open_sink(&sink, options.to) < 0)

@@ -17,7 +17,8 @@ const char el_help[] =
     "  --from URL           -  file:PATH  serial:PORT[?baud=115200]  tcp://HOST:PORT\n"
     "                       tcp-listen://[HOST]:PORT  udp://[HOST]:PORT  [-]\n"
     "  --to URL             -  file:PATH  tcp://HOST:PORT  [-]\n"
-    "  --input FORM         text: CSV; binary: float32 of every channel, little-endian, NaN: missing  [text]\n"
+    "  --input FORM         text: CSV; binary: float32 of every channel, little-endian, NaN: missing;\n"
+    "                       framed: the same in frames with a checksum, as c/el_frame.h has them, kind 6  [text]\n"
     "  --format FORM        text, json or binary: step uint32, outputs float32  [text]\n"
     "  --json               the same as --format json\n"
     "  --every-step         predict at every step, also inside a window\n"
@@ -220,14 +221,14 @@ static int read_factor(const char *text, double *factor)
 /* What cannot go together. */
 static int check(const el_options *options)
 {
-    if (options->frames && strncmp(options->from, "serial:", 7) == 0)
-        return el_complain("%s: --input binary needs a source that begins at a frame, a serial port may be opened in the "
-                           "middle of one; send text",
+    if (options->input == EL_INPUT_BINARY && strncmp(options->from, "serial:", 7) == 0)
+        return el_complain("%s: --input binary needs a source that begins at a sample, a serial port may be opened in "
+                           "the middle of one; send text, or frames (--input framed)",
                            options->from);
     if (options->gaps.rule != EL_RESET_GAP)
         return 0;
-    if (options->frames)
-        return el_complain("--reset 'gap > MS' needs times and --input binary has none; choose --reset 'every N', or text");
+    if (options->input != EL_INPUT_TEXT)
+        return el_complain("--reset 'gap > MS' needs times, and samples of bytes have none; choose --reset 'every N', or text");
     if (!el_facts.reads_times)
         return el_complain("the times of the training data are in the format %s, which this program does not read; take "
                            "edge-lstm stream, or --reset never",
@@ -242,12 +243,12 @@ static const char *or_else(const char *word, const char *fallback)
 
 static int understand(el_options *options, const words *said)
 {
-    static const char *const forms[] = {"text", "json", "binary", NULL}, *const inputs[] = {"text", "binary", NULL};
+    static const char *const forms[] = {"text", "json", "binary", NULL}, *const inputs[] = {"text", "binary", "framed", NULL};
     static const char *const missings[] = {"refuse", "hold", "skip", NULL};
     static const char *const ranges[] = {"clamp", "refuse", NULL}, *const malformeds[] = {"refuse", "skip", NULL};
     static el_say *const says[] = {el_say_text, el_say_json, el_say_binary};
     const int form = choose("format", or_else(said->format, "text"), forms, "text, json, binary");
-    const int input = form < 0 ? form : choose("input", or_else(said->input, "text"), inputs, "text, binary");
+    const int input = form < 0 ? form : choose("input", or_else(said->input, "text"), inputs, "text, binary, framed");
     if (input < 0)
         return EL_FAILED;
     const char *missing = or_else(said->missing, el_facts.holds ? "hold" : "refuse");
@@ -261,7 +262,7 @@ static int understand(el_options *options, const words *said)
         return EL_FAILED;
     options->say = says[form];
     options->as_json = said->format != NULL && strcmp(said->format, "json") == 0;
-    options->frames = input == 1;
+    options->input = (el_input)input;
     options->policy.missing = (el_missing)rule;
     options->policy.range_refused = range == 1;
     options->skip_malformed = malformed == 1;

@@ -12,8 +12,9 @@ typedef enum { EL_DO_STREAM, EL_DO_SELF_TEST, EL_DO_DESCRIBE, EL_DO_VERSION, EL_
 typedef struct {
     el_task task;
     const char *from, *to;
+    el_input input;
     el_say *say;
-    uint8_t as_json, frames, every_step, skip_malformed;
+    uint8_t as_json, every_step, skip_malformed;
     uint8_t plain; /* a pipe without policies: clamping is no news to it */
     el_policy policy;
     el_gaps gaps;

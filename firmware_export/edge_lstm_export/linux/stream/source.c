@@ -14,7 +14,7 @@ static const el_source_kind *const kinds[] = {
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
-int el_open_source(el_source *source, const char *url, size_t frame_bytes)
+int el_open_source(el_source *source, const char *url, el_input input, size_t sample_bytes)
 {
     const char *schemes[KINDS + 1] = {0};
     for (size_t k = 0; k < KINDS; k++)
@@ -25,7 +25,9 @@ int el_open_source(el_source *source, const char *url, size_t frame_bytes)
     while (strcmp(kinds[k]->scheme, source->address.scheme) != 0)
         k++;
     source->kind = kinds[k];
-    source->frame_bytes = frame_bytes;
+    source->input = input;
+    source->sample_bytes = sample_bytes;
+    source->receiver = (el_receiver){source->frame, (uint16_t)(sample_bytes + EL_FRAME_EXTRA), 0};
     source->handle = source->listener = -1;
     return source->kind->open(source);
 }
@@ -67,11 +69,11 @@ static int out_of_bytes(el_source *source)
     return source->over ? 0 : EL_EMPTY;
 }
 
-static int next_frame(el_source *source, el_piece *piece)
+static int next_sample(el_source *source, el_piece *piece)
 {
     const size_t left = source->end - source->begin;
-    if (left >= source->frame_bytes) {
-        give(source, piece, source->frame_bytes, 0);
+    if (left >= source->sample_bytes) {
+        give(source, piece, source->sample_bytes, 0);
         piece->whole = 1;
         return 1;
     }
@@ -79,6 +81,23 @@ static int next_frame(el_source *source, el_piece *piece)
         return out_of_bytes(source);
     give(source, piece, left, 0);
     return 1;
+}
+
+static int next_frame(el_source *source, el_piece *piece)
+{
+    if (source->taken)
+        el_frame_done(&source->receiver);
+    source->taken = 0;
+    while (source->begin != source->end) {
+        source->position++;
+        if (!el_frame_take(&source->receiver, (uint8_t)source->bytes[source->begin++]))
+            continue;
+        source->taken = 1;
+        piece->text = (el_span){(const char *)source->frame + EL_FRAME_HEAD, el_frame_payload_bytes(source->frame)};
+        piece->whole = source->frame[EL_FRAME_HEAD - 1] == EL_SAMPLE && piece->text.length == source->sample_bytes;
+        return 1;
+    }
+    return out_of_bytes(source);
 }
 
 /* The length of the next line and of its end; whether the end has come. */
@@ -128,7 +147,8 @@ static int next_line(el_source *source, el_piece *piece)
 
 int el_next_piece(el_source *source, el_piece *piece)
 {
-    return source->frame_bytes != 0 ? next_frame(source, piece) : next_line(source, piece);
+    static int (*const next[])(el_source *source, el_piece *piece) = {next_line, next_sample, next_frame};
+    return next[source->input](source, piece);
 }
 
 int el_fill_source(el_source *source)

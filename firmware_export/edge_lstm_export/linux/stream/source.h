@@ -5,11 +5,18 @@
 #include <sys/types.h>
 
 #include "address.h"
+#include "el_frame.h"
 #include "span.h"
 
 #define EL_LONGEST_LINE 65536
+#define EL_LARGEST_SAMPLE 32764 /* bytes; the kernels take 8191 channels */
+#define EL_SAMPLE 6 /* kind of a frame of el_frame.h, behind those of el_serve.h */
 
-/* A line without its end, or a frame. */
+/* How bytes are cut: into lines; into samples one behind the other; into samples in frames of el_frame.h, for wires that
+ * lose bytes or are opened in the middle of one. */
+typedef enum { EL_INPUT_TEXT, EL_INPUT_BINARY, EL_INPUT_FRAMED } el_input;
+
+/* A line without its end, or a frame's sample. */
 typedef struct {
     el_span text;
     uint8_t whole;    /* its end has come */
@@ -35,7 +42,8 @@ typedef struct {
 typedef struct el_source {
     const el_source_kind *kind;
     el_address address;
-    size_t frame_bytes; /* 0: lines */
+    el_input input;
+    size_t sample_bytes; /* of a frame */
     int handle;
     int listener;      /* of tcp-listen: who may connect */
     uint8_t rest;      /* what is left is a piece, too */
@@ -44,11 +52,14 @@ typedef struct el_source {
     int64_t file;      /* inode */
     int64_t position;  /* in it, behind the last piece */
     size_t begin, end; /* of the bytes that are not yet cut */
+    uint8_t taken;     /* the frame in the receiver was given out */
+    el_receiver receiver;
+    uint8_t frame[EL_LARGEST_SAMPLE + EL_FRAME_EXTRA];
     char bytes[2 * EL_LONGEST_LINE];
 } el_source;
 
 /* Take `url` apart and open what is behind it. */
-int el_open_source(el_source *source, const char *url, size_t frame_bytes);
+int el_open_source(el_source *source, const char *url, el_input input, size_t sample_bytes);
 
 /* The next piece: 1; 0: the source has ended. EL_FAILED, EL_STOPPED, or EL_EMPTY: fill first. */
 enum { EL_EMPTY = 2 };

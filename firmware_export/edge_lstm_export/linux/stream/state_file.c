@@ -160,7 +160,7 @@ int el_take_up(const el_state_file *file, el_source *source, el_line_reader *lin
         return 0;
     /* A pipe or a connection begins anew and says its header again; a sensor or the middle of a file does not. */
     const int placed = source->kind == &el_file_source;
-    if ((remembered.flags & HEADED) != 0 && source->frame_bytes == 0 && (source->kind->live || placed) &&
+    if ((remembered.flags & HEADED) != 0 && source->input == EL_INPUT_TEXT && (source->kind->live || placed) &&
         el_resume_lines(lines, (el_span){remembered.header, remembered.header_bytes}) < 0)
         return EL_FAILED;
     if (placed) {
