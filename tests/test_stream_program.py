@@ -70,6 +70,17 @@ def test_whatever_the_lines_are_it_says_what_the_command_says(program_bundles, k
         )
 
 
+def test_values_are_held_as_long_as_training_held_them(program_bundles):
+    """Two steps in a row here: the third is left out, and the next good one is taken."""
+    bundle, good = program_bundles("classify"), "1,-20,300\n"
+    for holes in range(5):
+        written = good + "NA,-20,300\n" * holes + good
+        said = program(built(bundle), "--every-step", written=written)
+        assert said == command(bundle, "--every-step", written=written)
+        assert said.out.count(b"\n") == 2 + min(holes, 2)
+    assert said.err == "stream: 4 samples taken; 2 missing values held, 2 samples skipped for a missing value\n"
+
+
 def named_model(labels, channels):
     model = float_model(features=len(channels), units=(9,), outputs=len(labels), seed=4)
     return model.with_interface(channels=channels, task=Task("tag", labels), rate_hz=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -89,6 +91,31 @@ def test_a_killed_process_loses_no_more_than_its_pace(path, samples, expected, t
             process.wait(20)
         again = program(path, "--state", state, written=text(samples[:1])).out.decode()
         assert again.startswith(f"step {kept + 60} ")
+
+
+def test_the_file_is_never_ahead_of_what_was_said(path, samples, tmp_path):
+    """A receiver that takes nothing holds up the state, too: what the file has seen has left."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    flags = ["--state", tmp_path / "s", "--state-every", "1"]
+    process = subprocess.Popen([path, *flags], stdin=subprocess.PIPE, stdout=writer, text=True)
+    try:
+        process.stdin.write(text(samples[:5]))
+        process.stdin.flush()
+        time.sleep(0.3)
+        assert _step(tmp_path / "s") is None
+        os.read(reader, 65536)
+        until(lambda: _step(tmp_path / "s") == 5)
+    finally:
+        process.kill()
+        process.stdin.close()
+        process.wait(20)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_file_is_taken_up_where_it_was_left(path, samples, expected, tmp_path):
