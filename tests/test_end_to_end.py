@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -142,6 +142,12 @@ def test_deploy_stream_kill_go_on_upgrade_refuse_and_roll_back(
     assert told == lines
 
 
+def listens(pi: Board) -> bool:
+    """Whether the program holds a terminal."""
+    open_files = (file for pid in pi.processes("edge-lstm-stream --json") for file in Path(f"/proc/{pid}/fd").iterdir())
+    return any("/pts/" in str(file.readlink()) for file in open_files)
+
+
 def done_copying(bundle: Path, target: Path) -> None:
     for file in bundle.rglob("*"):
         if file.is_file():
@@ -149,6 +155,9 @@ def done_copying(bundle: Path, target: Path) -> None:
             (target / file.relative_to(bundle)).write_bytes(file.read_bytes())
 
 
+# Debian's Python for an emulated Pi Zero has floats in software and loads no library that has them in hardware, as
+# Raspberry Pi OS has them; the program, which needs none, runs there.
+@pytest.mark.parametrize("pi", ["pi_arm64", "pi_armhf"], indirect=True)
 def test_python_on_a_pi_says_the_same_with_the_shim_and_with_edge_lstm(
     pi: Board, bundle_of: Callable[[int], Path]
 ) -> None:
@@ -158,12 +167,10 @@ def test_python_on_a_pi_says_the_same_with_the_shim_and_with_edge_lstm(
     text, lines = lines_of(SAMPLES), expected(bundle, SAMPLES)
     shim = f"python3 -I -S {ROOT}/current/linux/edge_lstm_shim.py --json"
     assert pi.run(shim, stdin=text).stdout.splitlines() == lines
-    if pi.machine == "armv6l":
-        return  # its Python has no NumPy: that is what the shim is for
     install(pi)
     assert pi.run(f"edge-lstm stream {ROOT}/current --json", stdin=text).stdout.splitlines() == lines
     chosen = pi.run(f"edge-lstm stream {ROOT}/current -v", stdin="").stderr
-    assert "c" in chosen.split()
+    assert chosen == "stream: back end c, arithmetic native; the fastest\n"
 
 
 def test_a_stream_on_a_pi_ends_in_one_line_when_its_sensor_is_unplugged(
@@ -178,7 +185,8 @@ def test_a_stream_on_a_pi_ends_in_one_line_when_its_sensor_is_unplugged(
     ):
         assert stream.stdout is not None
         assert stream.stderr is not None
-        until(lambda: pi.processes("edge-lstm-stream --json"))
+        until(lambda: listens(pi))
+        time.sleep(0.5)  # it forgets what came before it set the line
         sensor.write(b"ax,ay,az\n")
         for row, line in zip(SAMPLES[:5], expected(bundle, SAMPLES[:5]), strict=True):
             sensor.write(lines_of(row[None]).encode())
@@ -189,9 +197,3 @@ def test_a_stream_on_a_pi_ends_in_one_line_when_its_sensor_is_unplugged(
     assert "serial:/dev/ttyUSB0" in error
     rest = pi.run(program(pi, "--state", STATE), stdin=lines_of(SAMPLES[5:])).stdout.splitlines()
     assert rest == expected(bundle, SAMPLES)[5:]
-
-
-def test_digests_name_releases(bundle_of: Callable[[int], Path]) -> None:
-    """Two models are two releases."""
-    names = {hashlib.sha256((bundle_of(seed) / "manifest.json").read_bytes()).hexdigest()[:12] for seed in (0, 5)}
-    assert len(names) == 2
