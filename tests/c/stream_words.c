@@ -1,12 +1,12 @@
 /* What the stream program makes of numbers: one line in, one line out, by its first letter. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "digits.h"
+#include "exact_sum.h"
 #include "number.h"
-#include "prediction.c" /* exact_sum */
-#include "scorer.c"     /* pairwise_sum */
 #include "times.h"
 
 static void say(double value, int found)
@@ -36,7 +36,7 @@ int main(void)
         double value = 0;
         size_t count = 0;
         int found = 1;
-        for (char *at = line + 1, *end = at; strchr("SP", *line) != NULL && count < 4096; at = end) {
+        for (char *at = line + 1, *end = at; *line == 'S' && count < 4096; at = end) {
             value = strtod(at, &end);
             if (end == at)
                 break;
@@ -48,9 +48,7 @@ int main(void)
             if (*line == 'N')
                 found = el_number(rest, '.', &value);
             else if (*line == 'S')
-                value = exact_sum(values, count);
-            else if (*line == 'P')
-                value = pairwise_sum(values, count);
+                value = el_exact_sum(values, count);
             else
                 found = el_times_like(rest)(rest, &value);
             say(value, found);
