@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edge_lstm.integer import NativeModel
 from edge_lstm.streaming.facts import Facts
 from edge_lstm_export.c_source.literals import array, integer, string, strings
@@ -58,7 +60,7 @@ def limits(model: NativeModel) -> tuple[Any, Any]:
     """(C,) lowest and (C,) highest physical values that the input codes tell apart."""
     encoding = model.encoding
     codes = (encoding.low - 0.5, encoding.high + 0.5)
-    low, high = (encoding.offset + (code - encoding.zero) / encoding.gain.astype("float64") for code in codes)
+    low, high = (encoding.offset + (code - encoding.zero) / encoding.gain.astype(np.float64) for code in codes)
     return low, high
 
 
@@ -99,7 +101,7 @@ def _constants(model: NativeModel, facts: Facts, identity: Identity) -> str:
         "marks_missing": int(marked),
         "missing_value": _double(facts.missing_value if marked and facts.missing_value is not None else 0.0),
         "max_hold": integer(facts.max_gap),
-        "decimal": string(facts.decimal)[1:-1].join("''"),
+        "decimal": f"'{facts.decimal}'",
         "time_columns": "time_columns",
         "time_column_count": len(facts.timestamp),
         "time_format": "NULL" if facts.time_format is None else string(facts.time_format),
@@ -109,14 +111,14 @@ def _constants(model: NativeModel, facts: Facts, identity: Identity) -> str:
     return "\n".join(
         [
             '/* Constants, written by edge-lstm. Do not edit. */\n#include "facts.h"\n',
-            array("uint8_t", "digest", _bytes(identity.digest), "sha256"),
-            _private(strings("in_json", map(_in_json, task.outputs))),
-            _private(strings("time_columns", facts.timestamp or ("",))),
+            array("uint8_t", "digest", np.frombuffer(identity.digest, np.uint8), "sha256"),
+            "static " + strings("in_json", map(_in_json, task.outputs)),
+            "static " + strings("time_columns", facts.timestamp or ("",)),
             _doubles("target_offset", scaling.offset),
             _doubles("target_scale", scaling.scale),
             _doubles("low", low_high[0]),
             _doubles("high", low_high[1]),
-            array("uint16_t", "targets", _bytes(task.target_channels or (0,), "uint16"), "(outputs)"),
+            array("uint16_t", "targets", np.array(task.target_channels or (0,), np.uint16), "(outputs)"),
             "const el_fact_sheet el_facts = {\n",
             "".join(f"    .{name} = {value},\n" for name, value in fields.items()),
             "};\n",
@@ -141,13 +143,3 @@ def _double(value: float) -> str:
 def _doubles(name: str, values: Iterable[float]) -> str:
     words = [_double(value) for value in values]
     return f"static const double {name}[{len(words)}] = {{\n" + "".join(f"    {word},\n" for word in words) + "};\n"
-
-
-def _bytes(values: Any, kind: str = "uint8") -> Any:
-    import numpy as np
-
-    return np.frombuffer(values, kind) if isinstance(values, bytes) else np.array(values, kind)
-
-
-def _private(text: str) -> str:
-    return f"static {text}"

@@ -8,9 +8,9 @@
 #include "el_frame.h"
 #include "span.h"
 
-#define EL_LONGEST_LINE 65536
+#define EL_LONGEST_LINE 65536   /* bytes */
 #define EL_LARGEST_SAMPLE 32764 /* bytes; the kernels take 8191 channels */
-#define EL_SAMPLE 6 /* kind of a frame of el_frame.h, behind those of el_serve.h */
+#define EL_SAMPLE 6             /* kind of a frame of el_frame.h, behind those of el_serve.h */
 
 /* How bytes are cut: into lines; into samples one behind the other; into samples in frames of el_frame.h, for wires that
  * lose bytes or are opened in the middle of one. */

@@ -82,7 +82,7 @@ static int open_udp(el_source *source)
     return open_listening(source, SOCK_DGRAM, &source->handle);
 }
 
-/* Without the datagram's own size, an empty one would be no end of anything. */
+/* An empty datagram is no end of anything. */
 static ssize_t fill_udp(el_source *source)
 {
     const ssize_t count = el_read_bytes(source, "start again");
