@@ -262,8 +262,7 @@ def test_a_serial_sensor_is_read_and_its_unplugging_is_said(path, samples, expec
     tty.setraw(slave)
     where = f"serial:{os.ttyname(slave)}?baud=9600"
     flags = ("--from", where, "--state", tmp_path / "s")
-    with living(path, *flags) as process:
-        until(lambda: _is_locked(os.ttyname(slave)))
+    with opened(path, *flags) as process:
         os.write(master, f",0.5\naz,ay,ax\n{text(samples[:4, ::-1])}".encode())
         assert read(process, 4) == expected[:4]
         with living(path, "--from", where) as second:
@@ -281,8 +280,7 @@ def test_a_serial_sensor_is_read_and_its_unplugging_is_said(path, samples, expec
     for start, end in ((0, 2), (2, 5)):  # the same name again: columns go on as the header said
         link.unlink(missing_ok=True)
         link.symlink_to(os.ttyname(slave))
-        with living(path, "--from", f"serial:{link}", "--state", tmp_path / "t") as process:
-            until(lambda slave=slave: _is_locked(os.ttyname(slave)))
+        with opened(path, "--from", f"serial:{link}", "--state", tmp_path / "t") as process:
             header = "" if start else "az,ay,ax\n"
             os.write(master, f"{header or 'torn' + chr(10)}{text(samples[start:end, ::-1])}".encode())
             assert read(process, end - start) == expected[start:end]
@@ -311,18 +309,20 @@ def test_frames_over_a_wire_that_damages_them(path, samples, expected):
     assert skipping.err.startswith("stream: 2 samples taken; 1 malformed lines skipped")
     master, slave = os.openpty()
     tty.setraw(slave)
-    with living(path, "--from", f"serial:{os.ttyname(slave)}", "--input", "framed") as process:
-        until(lambda: _is_locked(os.ttyname(slave)))
+    with opened(path, "--from", f"serial:{os.ttyname(slave)}", "--input", "framed") as process:
         os.write(master, written)
         assert read(process, 4) == program(path, written=taken).out.decode().splitlines()
     os.close(slave)
     os.close(master)
 
 
-def _is_locked(port):
-    """Whether somebody holds the port, as the program does once it listens."""
-    inode = Path(port).stat().st_ino
-    return any(entry.split()[5].endswith(f":{inode}") for entry in Path("/proc/locks").read_text().splitlines())
+@contextlib.contextmanager
+def opened(path, *flags):
+    """The program as a process that has said that its port is open: what came before that was flushed."""
+    name = f"@edge-lstm-serial-{os.getpid()}"
+    with manager(name.replace("@", "\0")) as listening, living(path, *flags, NOTIFY_SOCKET=name) as process:
+        assert listening.recv(100) == b"READY=1"
+        yield process
 
 
 # A service manager
