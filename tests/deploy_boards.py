@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from deploy_bundles import FAILS_SELF_TEST, stub_program, write_deployable
+from deploy_bundles import FAILS_SELF_TEST, SOUND, stub_program, write_deployable
 from ssh_board import SshBoard, ssh_board
+from stream_programs import built
 
 from edge_lstm.cli import cli
 
@@ -19,8 +20,10 @@ ProgramOf = Callable[..., bytes]
 
 @pytest.fixture(scope="session")
 def program_of() -> ProgramOf:
-    """``program_of(bundle, arch, fault, model)``: the edge-lstm-stream of a bundle."""
-    return stub_program
+    """``program_of(bundle, arch, fault, model)``: the edge-lstm-stream of a bundle; one that fails is a stand-in."""
+    return lambda bundle, arch, fault=SOUND, model=None: (
+        stub_program(bundle, arch, fault, model) if fault or model else built(bundle, arch).read_bytes()
+    )
 
 
 @pytest.fixture(scope="session")

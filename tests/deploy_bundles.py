@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 from stream_bundles import write_small_bundle
 
-from edge_lstm.bundle import MANIFEST, MODEL_FILES
+from edge_lstm.bundle import MANIFEST, MODEL_FILES, SHIM
 
 SOUND, FAILS_SELF_TEST, FAILS_TO_START, HANGS, ENDS_SOON = range(5)
 STUB = Path(__file__).with_name("stub_stream.c")
@@ -57,7 +58,7 @@ def write_deployable(
     """
     write_small_bundle(folder, "tag", seed)
     add_file(folder, f"linux/{arch}/edge-lstm-stream", program_of(folder, arch, fault, model))
-    add_file(folder, "linux/edge_lstm_shim.py", b'"""Stands for the shim."""\n')
+    add_file(folder, SHIM, (files("edge_lstm_export") / SHIM).read_bytes())
     return folder
 
 

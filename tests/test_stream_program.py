@@ -29,7 +29,7 @@ from edge_lstm.errors import ExportError, MissingDependencyError
 from edge_lstm.model import Scaling, Task
 from edge_lstm.streaming import LoadedModel, Stream
 from edge_lstm.streaming.facts import Facts
-from edge_lstm.streaming.prediction import Prediction
+from edge_lstm.streaming.prediction import Told
 from edge_lstm_calibration import quantise_native
 from edge_lstm_export.firmware import toolchain
 from edge_lstm_export.firmware.project import Firmware, self_test_vectors
@@ -187,9 +187,9 @@ def test_numbers_are_written_as_python_writes_them(words):
     """Fields of JSON lines and of text, of thousands of doubles."""
     values = doubles()
     for value, said in zip(values, words(f"D{value.hex()}" for value in values), strict=True):
-        json_value = Prediction(0, values={"y": value}).to_json()["values"]["y"]
+        json_value = Told(0, values={"y": value}).to_json()["values"]["y"]
         probable = (
-            repr(Prediction(0, probability=value).to_json()["probability"])
+            repr(Told(0, probability=value).to_json()["probability"])
             if math.copysign(1, value) > 0 and value <= 1
             else ""
         )

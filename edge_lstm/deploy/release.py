@@ -12,11 +12,14 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from edge_lstm.bundle import (
+    DEPLOYMENT,
     EDGE_TPU_FOLDER,
     FLOAT_MODEL,
     MANIFEST,
     MODEL_FILES,
     ONNX,
+    PROGRAM,
+    SHIM,
     STEP_MODEL,
     TFLITE_FUSED,
     TFLITE_STEP,
@@ -27,10 +30,7 @@ from edge_lstm.errors import BundleError, DeployError, ProjectError
 from edge_lstm.signing import SIGNATURE
 
 SCHEMA = 1
-DEPLOYMENT = "deployment.json"
 SUMS = "SHA256SUMS"
-PROGRAM = "linux/{arch}/edge-lstm-stream"
-SHIM = "linux/edge_lstm_shim.py"
 
 ALWAYS = ("linux/{arch}/*", SHIM, MODEL_FILES["native"])
 """What every board gets, besides the manifest and its signature."""
@@ -148,9 +148,9 @@ def check_extras(extras: Iterable[str]) -> None:
 
 
 def _chosen(bundle: Bundle, arch: str, extras: Iterable[str]) -> set[str]:
-    program = PROGRAM.format(arch=arch)
+    program = PROGRAM.format(machine=arch)
     if not bundle.has(program) or not bundle.has(MODEL_FILES["native"]):
-        held = sorted(n.split("/")[1] for n in bundle.manifest["files"] if fnmatchcase(n, PROGRAM.format(arch="*")))
+        held = sorted(n.split("/")[1] for n in bundle.manifest["files"] if fnmatchcase(n, PROGRAM.format(machine="*")))
         raise DeployError(
             f"{bundle.path}: holds no program for {arch}; it holds {', '.join(held) or 'none'}; export it again with "
             "--int8, which builds for every architecture"
@@ -170,4 +170,4 @@ def _matching(bundle: Bundle, patterns: Iterable[str]) -> set[str]:
 
 
 def _runs(name: str) -> bool:
-    return fnmatchcase(name, PROGRAM.format(arch="*")) or name.endswith(".so")
+    return fnmatchcase(name, PROGRAM.format(machine="*")) or name.endswith(".so")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from edge_lstm.bundle import PROGRAM
 from edge_lstm.deploy.probe import Board, Service
-from edge_lstm.deploy.release import PROGRAM
 from edge_lstm.errors import DeployError, ProjectError
 
 Kind = Literal["user", "system"]
@@ -118,7 +118,7 @@ def unit(wish: ServiceWish, service: Service, board: Board, arch: str, model: st
     reason = needs_python(wish.arguments)
     state = ("--state", str(root / "current" / "state" / "stream.state"))
     if reason is None:
-        command = [str(root / "current" / PROGRAM.format(arch=arch)), *wish.arguments, *state]
+        command = [str(root / "current" / PROGRAM.format(machine=arch)), *wish.arguments, *state]
     elif board.program is None:
         raise DeployError(
             f"{reason} needs Python and edge-lstm on the board, which has none; install it there with pip, or do "
