@@ -14,7 +14,7 @@ and differ in the activations, in how the cell is rounded, and in the rounding o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ from edge_lstm.integer import Int64, Quant
 
 CELL_EXPONENTS = range(-15, -8)
 """Cell scales 2**-15 .. 2**-9 are the ones TFLite's tanh can read; outside them it silently does nothing."""
+
+SMALL_ROWS, SMALL_COLUMNS = 4, 8
 
 Multiplier = tuple[int, int]
 
@@ -56,6 +58,7 @@ class FusedRules:
         cell: (f, c, i, g, cell exponent) → new int16 cell.
         hidden_multiplier: quantisation of h → multiplier of ``o · tanh(c)``.
         dense: (accumulator, multiplier) → output code before the zero point.
+        small_dense: the same of a block of fewer than ``SMALL_ROWS`` rows or ``SMALL_COLUMNS`` columns, if it differs.
     """
 
     product: Callable[[float, float], float]
@@ -65,6 +68,12 @@ class FusedRules:
     cell: Callable[[Int64, Int64, Int64, Int64, int], Int64]
     hidden_multiplier: Callable[[Quant], Multiplier]
     dense: Callable[[Int64, Multiplier], Int64]
+    small_dense: Callable[[Int64, Multiplier], Int64] | None = None
+
+    def dense_of(self, rows: int, columns: int) -> Callable[[Int64, Multiplier], Int64]:
+        """``dense`` or ``small_dense``, as a block of that shape has it."""
+        small = rows < SMALL_ROWS or columns < SMALL_COLUMNS
+        return self.small_dense if small and self.small_dense is not None else self.dense
 
     def gate_multiplier(self, weight_scale: float, activation_scale: float) -> Multiplier:
         """Accumulator of a gate → Q3.12."""
@@ -92,6 +101,12 @@ def _tflite_dense(accumulator: Int64, multiplier: Multiplier) -> Int64:
     high = doubling_high_mul32(accumulator << max(shift, 0), mantissa)
     right = max(-shift, 0)
     return np.asarray((high + (1 << (right - 1))) >> right if right else high, np.int64)
+
+
+def _dense_rounded_once(accumulator: Int64, multiplier: Multiplier) -> Int64:
+    """One rounding of the whole product, half up."""
+    mantissa, shift = multiplier
+    return np.asarray((accumulator * mantissa + (1 << (30 - shift))) >> (31 - shift), np.int64)
 
 
 def _tflm_cell(f: Int64, c: Int64, i: Int64, g: Int64, exponent: int) -> Int64:
@@ -125,3 +140,9 @@ RULES = {
         dense=multiply_by_quantised_multiplier,
     ),
 }
+RULES["tflite-arm"] = replace(RULES["tflite"], small_dense=multiply_by_quantised_multiplier)
+RULES["litert-arm"] = replace(RULES["tflite"], small_dense=_dense_rounded_once)
+
+ON_ARM = {"tflite-runtime": "tflite-arm", "litert": "litert-arm"}
+"""Runtime → its row on Arm, measured with tflite-runtime 2.14 and LiteRT 2.3 (``tests/test_emulated_boards.py``): for a
+small block they have another kernel there, and a code in a hundred is one more or less than on x86."""

@@ -1,7 +1,8 @@
 """The int8 operators of the explicit-state step model, exactly as the runtimes compute them without delegates.
 
 ADD and MUL are the same everywhere. FULLY_CONNECTED, LOGISTIC and TANH have two arithmetics, ``tflite``
-(tflite-runtime, LiteRT) and ``tflm``. Codes are int64 arrays; every result is clamped to int8.
+(tflite-runtime, LiteRT) and ``tflm``; small FULLY_CONNECTED blocks have two more on Arm. Codes are int64 arrays; every
+result is clamped to int8.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from edge_lstm.arithmetic.gemmlowp32 import ALL_INT8
 from edge_lstm.integer import Int64, Quant, TfliteDense
 
 _ADD_LEFT_SHIFT = 20
-TfliteArithmetic = Literal["tflite", "tflm"]
+TfliteArithmetic = Literal["tflite", "tflm", "tflite-arm", "litert-arm"]
+"""Rows of ``edge_lstm.arithmetic.fused.RULES``."""
 
 
 def clamp8(x: Any) -> Int64:
@@ -32,13 +34,14 @@ class FullyConnected:
         # float64 products of int8 codes are exact: sums stay far below 2**53.
         self._weights = block.weights.astype(np.float64).T
         self._bias = block.bias - block.input.zero * block.weights.sum(axis=1, dtype=np.int64)
-        self._rules, self._zero = RULES[arithmetic], block.output.zero
-        self._multiplier = self._rules.dense_multiplier(block.weight_scale, block.input, block.output)
+        rules, self._zero = RULES[arithmetic], block.output.zero
+        self._requantise = rules.dense_of(*block.weights.shape)
+        self._multiplier = rules.dense_multiplier(block.weight_scale, block.input, block.output)
 
     def __call__(self, v: Any) -> Int64:
         """(B, N) codes → (B, R)."""
         accumulator = (np.asarray(v) @ self._weights).astype(np.int64) + self._bias
-        return clamp8(self._rules.dense(accumulator, self._multiplier) + self._zero)
+        return clamp8(self._requantise(accumulator, self._multiplier) + self._zero)
 
 
 def mul(a: Any, a_quant: Quant, b: Any, b_quant: Quant, target: Quant) -> Int64:

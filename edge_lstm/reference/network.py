@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +57,14 @@ class Network:
         return tuple(new_state), y
 
 
-def network(model: FloatModel | NativeModel | TfliteModel | StepModel, arithmetic: Arithmetic | None = None) -> Network:
+def network(
+    model: FloatModel | NativeModel | TfliteModel | StepModel, arithmetic: Arithmetic | TfliteArithmetic | None = None
+) -> Network:
     """The reference network of a model.
 
     Args:
-        arithmetic: for a ``TfliteModel`` or a ``StepModel``, ``tflite`` (default) or ``tflm``; other models have one
-            arithmetic only.
+        arithmetic: for a ``TfliteModel`` or a ``StepModel``, ``tflite`` (default), ``tflm``, or what a runtime computes
+            on Arm, ``tflite-arm`` or ``litert-arm``; other models have one arithmetic only.
 
     Raises:
         ModelError: if the model's integers cannot be computed under ``arithmetic``.
@@ -73,11 +75,11 @@ def network(model: FloatModel | NativeModel | TfliteModel | StepModel, arithmeti
     if isinstance(model, NativeModel):
         _require(arithmetic, (None, "native"), "a native model")
         return Network([NativeLstmCell(layer) for layer in model.layers], _native_head(model.head))
-    _require(arithmetic, (None, "tflite", "tflm"), "a tflite model")
+    _require(arithmetic, (None, *RULES), "a tflite model")
+    kind = cast(TfliteArithmetic, arithmetic or "tflite")
     if isinstance(model, StepModel):
-        kind: TfliteArithmetic = "tflm" if arithmetic == "tflm" else "tflite"
         return Network([StepCell(layer, kind) for layer in model.layers], FullyConnected(model.head, kind))
-    rules = RULES[arithmetic or "tflite"]
+    rules = RULES[kind]
     cells: list[Cell] = [FusedLstm(layer, rules) for layer in model.layers]
     return Network(cells, _dense_head(model.head, rules))
 
@@ -106,9 +108,10 @@ def _dense_head(head: TfliteDense, rules: FusedRules) -> Callable[[Array], Array
     weights = head.weights.astype(np.float64).T
     bias = head.bias - head.input.zero * head.weights.sum(axis=1, dtype=np.int64)
     multiplier = rules.dense_multiplier(head.weight_scale, head.input, head.output)
+    requantise = rules.dense_of(*head.weights.shape)
 
     def apply(h: Array) -> Array:
         accumulator = (h @ weights).astype(np.int64) + bias
-        return np.asarray(np.clip(rules.dense(accumulator, multiplier) + head.output.zero, -128, 127))
+        return np.asarray(np.clip(requantise(accumulator, multiplier) + head.output.zero, -128, 127))
 
     return apply

@@ -19,6 +19,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.arithmetic.fused import ON_ARM
+from edge_lstm.arithmetic.tflite_ops import TfliteArithmetic
 from edge_lstm.board import load_core
 from edge_lstm.bundle import (
     C_FOLDER,
@@ -280,7 +282,12 @@ class Case:
 def _case(bundle: Bundle, target: Target, golden: Golden) -> Case:
     if target.runtime == "onnxruntime":
         return Case(target, *_in_physical_units(golden, bundle.interface.target_scaling))
-    return Case(target, _inputs(golden), traces_of(golden))
+    inputs = _inputs(golden)
+    if target.runtime in ON_ARM and platform.machine().lower() in ("aarch64", "arm64", "armv7l", "armv8l"):
+        model = _model(bundle, target.arithmetic)
+        seen = traces(network(model, cast(TfliteArithmetic, ON_ARM[target.runtime])), inputs, _window(bundle))
+        return Case(target, inputs, [_trace(each, len(model.layers)) for each in seen])
+    return Case(target, inputs, traces_of(golden))
 
 
 def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Check:
