@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 EXTRAS := train,tflite,micro,onnx,audio,cc,npu,boards,sign,mqtt,dev
 
-.PHONY: demo test lint bench bench-kernels clean
+.PHONY: demo test lint bench bench-boards bench-kernels clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
@@ -30,6 +30,15 @@ bench: $(READY)
 	$(BIN)/python bench/accuracy.py
 	$(BIN)/python bench/signal_to_noise.py
 	$(BIN)/python bench/export_time.py
+	$(BIN)/python bench/step_time.py
+	$(BIN)/python bench/monitor_cost.py
+	$(BIN)/python bench/drift_alarm.py
+
+# What streams cost on boards: starts, memory, ten million steps; instructions on 64-bit Arm; a deploy. Needs `make demo` and root.
+bench-boards: $(READY)
+	$(BIN)/python bench/on_board.py build/demo
+	$(BIN)/python bench/arm64_step.py
+	$(BIN)/python bench/deploy_time.py build/demo
 
 # Instructions of every kernel on every emulated core.
 bench-kernels: $(READY)

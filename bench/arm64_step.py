@@ -1,9 +1,10 @@
 r"""Instructions of one step from Python on 64-bit Arm, LSTM(32) on 8 channels: our library, tflite-runtime and LiteRT.
 
-    python bench/arm64_step.py ROOT
+    python bench/arm64_step.py [ROOT]
 
-ROOT is a Debian bookworm arm64 tree with Python, as `tests/boards/roots.py` makes; NumPy and the others come
-from PyPI. A push takes a list of eight numbers in physical units, and is once left unread, once asked for its label.
+ROOT is a Debian bookworm arm64 tree with Python; without it, the one of the emulated boards that tests deploy to. NumPy
+and the others come from PyPI. A push takes a list of eight numbers in physical units, and is once left unread, once asked
+for its label.
 
 It runs under QEMU, which counts; a figure is the difference of a long and a short run, without the empty loop.
 """
@@ -135,6 +136,13 @@ def main(root: Path) -> None:
                 print(f"{cpu:<12}{what:<16}{per_step(root, folder, cpu, what) - empty:>9,.0f}", flush=True)
 
 
+def boards_root() -> Path:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from boards import roots
+
+    return roots.root("arm64")
+
+
 def prepare(folder: Path) -> None:
     model, codes = random_native(8, (32,), 6, "w8a16")
     tflite, small = random_tflite(8, (32,), 6)
@@ -178,4 +186,4 @@ def total(root: Path, folder: Path, cpu: str, what: str, steps: int) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else boards_root())

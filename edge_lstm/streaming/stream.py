@@ -124,7 +124,8 @@ class Stream:
 
     Args:
         source: a bundle, the path of one, or a model loaded before.
-        backend: ``auto`` (the fastest installed), ``reference``, ``c``, ``tflite-runtime``, ``litert`` or ``tflm``.
+        backend: ``auto`` (the fastest installed), ``reference``, ``c``, ``tflite-runtime``, ``litert``, ``tflm`` or
+            ``edgetpu``, which ``auto`` never takes.
         arithmetic: ``native``, ``tflite``, ``tflm``, ``step`` or ``float``; None takes the first that both have.
         every_step: also predict inside a window, not at its end alone.
 
