@@ -3,8 +3,8 @@ r"""Instructions of one step from Python on 64-bit Arm, LSTM(32) on 8 channels: 
     python bench/arm64_step.py [ROOT]
 
 ROOT is a Debian bookworm arm64 tree with Python; without it, the one of the emulated boards that tests deploy to. NumPy
-and the others come from PyPI. A push takes a list of eight numbers in physical units, and is once left unread, once asked
-for its label.
+and the others come from PyPI. A push takes a list of eight numbers in physical units, and is once left unread, once
+asked for its label.
 
 It runs under QEMU, which counts; a figure is the difference of a long and a short run, without the empty loop.
 """
