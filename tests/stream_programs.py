@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import struct
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from edge_lstm.bundle import MODEL_FILES, Bundle
 from edge_lstm.cli import cli
 from edge_lstm.integer import NativeModel
 from edge_lstm.streaming.facts import Facts
+from edge_lstm_export.firmware.project import Firmware, self_test_vectors
 from edge_lstm_export.linux import stream_program
 from edge_lstm_export.linux.program import stream_sources
 
@@ -66,6 +69,24 @@ def built(bundle: Path, arch: str = "x86_64") -> Path:
         path.write_bytes(stream_program(model, facts, bundle.name, content, arch))
         path.chmod(0o755)
     return path
+
+
+def held_against(bundle: Path) -> bytes:
+    """The outputs that the program of a bundle compares its own with, as they lie in it."""
+    model, _, content = native(bundle)
+    text = self_test_vectors(Firmware(bundle.name, model, "native", content, None)).decode()
+    numbers = re.search(r"el_test_outputs\[\d+\][^=]*= \{([^}]*)\}", text)
+    assert numbers is not None
+    outputs = [int(number) for number in numbers[1].replace(",", " ").split()]
+    return struct.pack(f"<{len(outputs)}h", *outputs)
+
+
+def with_a_wrong_bit(program: bytes, bundle: Path) -> bytes:
+    """The program of a bundle, whose self-test must fail."""
+    content, outputs = bytearray(program), held_against(bundle)
+    assert content.count(outputs) == 1
+    content[content.index(outputs)] ^= 1
+    return bytes(content)
 
 
 def sources_in(bundle: Path, folder: Path) -> Path:

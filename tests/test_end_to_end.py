@@ -17,12 +17,12 @@ from deploy_boards import done, identity, refused, run
 from deploy_bundles import add_file
 from live_streams import until
 from stream_bundles import SCALING, write_small_bundle
+from stream_programs import with_a_wrong_bit
 
 from edge_lstm.bundle import MODEL_FILES, PROGRAM, Bundle
 from edge_lstm.integer import NativeModel
 from edge_lstm.streaming import Stream
 from edge_lstm.streaming.facts import Facts
-from edge_lstm_export.firmware.project import Firmware, self_test_vectors
 from edge_lstm_export.linux import linux_files
 
 PIS = {"pi_arm64": "aarch64", "pi_armhf": "armv7l", "pi_zero": "armv6l"}
@@ -81,20 +81,9 @@ def program(pi: Board, *options: str) -> str:
 
 def broken_on_the_way(bundle: Path, folder: Path, arch: str) -> Path:
     """A bundle that is whole by its own account, whose program has one wrong bit in what it is held against."""
-    model, file = model_of(bundle)
-    text = self_test_vectors(Firmware("tag", model, "native", file, None)).decode()
-    numbers = re.search(r"el_test_outputs\[\d+\][^=]*= \{([^}]*)\}", text)
-    assert numbers is not None
-    outputs = [int(number) for number in numbers[1].replace(",", " ").split()]
-    held_against = struct.pack(f"<{len(outputs)}h", *outputs)
-    name = PROGRAM.format(machine=arch)
-    content = bytearray((bundle / name).read_bytes())
-    assert content.count(held_against) == 1
-    content[content.index(held_against)] ^= 1
     made = write_small_bundle(folder, "tag", seed=3)
-    for other, kept in linux_files(*model_of(made), Facts(), "tag", ()).items():
-        add_file(made, other, kept)
-    add_file(made, name, bytes(content))
+    name = PROGRAM.format(machine=arch)
+    add_file(made, name, with_a_wrong_bit((bundle / name).read_bytes(), bundle))
     return made
 
 
