@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from deploy_boards import deploy_to, done, identity, refused, run, tree, whole
+from deploy_bundles import add_file
 from ssh_board import free_port, plain_user, ssh_board
 
 
@@ -400,9 +401,11 @@ def _offset(program, address):
     raise AssertionError("no such address")
 
 
-def test_an_interrupt_leaves_the_old_release(board, standing, deployable):
-    """Ctrl-C while the archive is on its way."""
-    command = ["edge-lstm", "deploy", deployable["three"], board.target, *board.options(), "--path", standing]
+def test_an_interrupt_leaves_the_old_release(board, standing, deployable, tmp_path):
+    """Ctrl-C while the archive, which is large, is on its way."""
+    bundle = shutil.copytree(deployable["three"], tmp_path / "large")
+    add_file(bundle, "linux/x86_64/ballast", os.urandom(100 << 20))
+    command = ["edge-lstm", "deploy", bundle, board.target, *board.options(), "--path", standing]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=_with_our_command())
     for line in process.stderr:
         if line.startswith("send"):

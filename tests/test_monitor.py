@@ -138,7 +138,7 @@ def test_the_deadline_is_the_models_period_unless_given(bundle):
 
 @pytest.mark.parametrize(
     ("backend", "arithmetic"),
-    [("c", "native"), ("reference", "native"), ("tflite-runtime", "tflite"), ("tflm", "tflm")],
+    [("c", "native"), ("reference", "native"), ("litert", "tflite"), ("tflm", "tflm")],
 )
 def test_the_state_is_looked_at_on_every_back_end(bundle, backend, arithmetic):
     """Each tensor has its row; nothing saturates in the training data's range."""
