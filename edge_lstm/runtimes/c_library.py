@@ -17,6 +17,7 @@ from edge_lstm.errors import BundleError, InputError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.model import GATES
 from edge_lstm.runtimes.base import Array, State, fitting
+from edge_lstm.runtimes.said import STEP_BYTES, said_bytes
 
 VERSION = 4
 """Of the interface in ``kernels/el_host.c``."""
@@ -62,7 +63,7 @@ class CLibrary:
         # Bound once: most of a step's time is spent on the way to it.
         self._step, self._shape = library.step, (self.channels,)
         self._said = bytearray(library.said_bytes)
-        self._y = np.frombuffer(self._said, self._code, self.outputs, _STEP_BYTES)
+        self._y = np.frombuffer(self._said, self._code, self.outputs, STEP_BYTES)
         self._stream = ctypes.byref(_HostStream(self._state_at, _address_of(self._said)))
         self._h, self._c, self._taps = self._views()
 
@@ -230,14 +231,6 @@ class Pushing:
 _DOUBLE, _REAL = np.dtype(np.float64), frozenset("fiub")
 
 
-def told(said: bytes) -> tuple[int, list[int]]:
-    """The step and the codes (O,) in what ``Pushing`` gave; the codes may have padding behind them."""
-    return int.from_bytes(said[:_STEP_BYTES], sys.byteorder), memoryview(said)[_STEP_BYTES:].cast("h").tolist()
-
-
-_STEP_BYTES = 8
-
-
 class _Method(ctypes.Structure):
     """``PyMethodDef`` of Python's stable ABI."""
 
@@ -274,8 +267,7 @@ class _Library:
             function = getattr(calls, name)
             function.argtypes, function.restype = arguments, None
         self.units = [int(calls.el_host_units(layer)) for layer in range(self.shape["layers"])]
-        code_bytes = self.shape["outputs"] * (4 if self.shape["floating"] else 2)
-        self.said_bytes = -(-(_STEP_BYTES + code_bytes) // _STEP_BYTES) * _STEP_BYTES
+        self.said_bytes = said_bytes(self.shape["outputs"], 4 if self.shape["floating"] else 2)
         function = getattr(holding, "el_host_push_list", None)
         self._method = (
             _Method(b"push", ctypes.cast(function, ctypes.c_void_p), _ONE_ARGUMENT, None) if function else None

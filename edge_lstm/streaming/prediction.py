@@ -87,7 +87,7 @@ class Prediction:
 FIELDS = tuple(Prediction.__annotations__)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Told(Prediction):
     """A prediction whose fields are known."""
 
@@ -138,11 +138,11 @@ def untold(said: bytes, speaker: Speaker) -> Untold:
 
 def _label(interface: Interface, logits: Sequence[float]) -> dict[str, Any]:
     names, probabilities = interface.task.outputs, softmax(logits)
-    best = max(range(len(names)), key=probabilities.__getitem__)
+    best = probabilities.index(max(probabilities))
     return {
         "label": names[best],
         "probability": probabilities[best],
-        "probabilities": dict(zip(names, probabilities, strict=True)),
+        "probabilities": dict(zip(names, probabilities)),  # noqa: B905 - asking whether they are as many takes longer
     }
 
 

@@ -14,6 +14,7 @@ from edge_lstm.integer import Decoding
 from edge_lstm.model import Float64, FloatModel, Interface
 from edge_lstm.runtimes import open_runtime
 from edge_lstm.runtimes.choice import Choice
+from edge_lstm.runtimes.said import told
 from edge_lstm.streaming.anomaly import AnomalyScorer
 from edge_lstm.streaming.prediction import Prediction, Untold, prediction, untold
 from edge_lstm.streaming.sample import check_sample, check_samples
@@ -99,8 +100,6 @@ class LoadedModel:
 
     def told(self, said: bytes) -> tuple[int, list[float]]:
         """The step and the output (O,) in what a stream said in C; ``decode``, faster for the few numbers of a step."""
-        from edge_lstm.runtimes.c_library import told
-
         step, codes = told(said)
         return step, [(code - self._zero) * self._scale for code in codes[: self._outputs]]
 
