@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from edge_lstm.files import new_directory
 from edge_lstm.integer import CArithmetic
 from edge_lstm.metrics import Metrics
 from edge_lstm.model import FloatModel
-from edge_lstm.modelfile import Model
+from edge_lstm.modelfile import Model, encode_model
 from edge_lstm.pipeline import Prepared, load_float_model
 from edge_lstm.project import ExportSpec
 from edge_lstm.streaming.facts import Facts
@@ -122,14 +123,19 @@ def _quantised(
     name: str, model: FloatModel, spec: ExportSpec, facts: Facts, learnt: Recordings, unseen: Recordings
 ) -> _Contents:
     board = load_board(spec.board) if spec.board else None
-    linux, linux_notes = _architectures(spec, board)
+    architectures, linux_notes = _architectures(spec, board)
     kernels = board.core.kernels if board else "portable"
     calibration = calibrate(model, learnt, spec.observer, spec.percentile)
-    integers = Integers(
-        quantise_native(model, calibration, spec.scheme),
-        quantise_tflite(model, calibration),
-        quantise_step(model, calibration),
-    )
+    native = quantise_native(model, calibration, spec.scheme)
+    with ThreadPoolExecutor(1) as pool:
+        # Compilers are processes of their own: they work while the rest is computed here.
+        linux = pool.submit(linux_files, native, encode_model(native), facts, name, architectures)
+        integers = Integers(native, quantise_tflite(model, calibration), quantise_step(model, calibration))
+        reports = {
+            "native": {"scheme": spec.scheme, **error_report(model, native, unseen)},
+            "tflite": error_report(model, integers.tflite, unseen),
+        }
+        files = int8_files(model, integers, unseen, kernels, spec.c_arithmetic) | linux.result()
     models: dict[str, Model] = {"float": model, "native": integers.native, "tflite": integers.tflite}
     tables = {
         "c": {
@@ -144,13 +150,8 @@ def _quantised(
             "observer": calibration.observer,
             "warnings": list(calibration.warnings),
         },
-        "quantisation": {
-            "native": {"scheme": spec.scheme, **error_report(model, integers.native, unseen)},
-            "tflite": error_report(model, integers.tflite, unseen),
-        },
+        "quantisation": reports,
     }
-    files = int8_files(model, integers, unseen, kernels, spec.c_arithmetic)
-    files |= linux_files(integers.native, files[MODEL_FILES["native"]], facts, name, linux)
     compiled, placed = for_accelerators(files, [layer.units for layer in model.layers], spec.npu, spec.edgetpu)
     state = (
         tflm_state_bytes(integers.tflite, tflm_kernel_set(kernels))

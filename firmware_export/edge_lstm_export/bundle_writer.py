@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -70,29 +71,31 @@ def int8_files(
         ExportError: if a format cannot hold the model.
         MissingDependencyError: if a writer or the C compiler is not installed.
     """
-    chosen = choose(recordings, model.interface.task.window)
-    files = {
-        FLOAT_MODEL: encode_model(model),
-        MODEL_FILES["native"]: encode_model(integers.native),
-        MODEL_FILES["tflite"]: encode_model(integers.tflite),
-        STEP_MODEL: encode_model(integers.step),
-        TFLITE_FUSED: fused_tflite(integers.tflite),
-        TFLITE_STEP: step_tflite(integers.step),
-        **_golden_files(
-            {
-                "native": golden(integers.native, None, chosen),
-                "tflite": golden(integers.tflite, "tflite", chosen),
-                "tflm": golden(integers.tflite, "tflm", chosen),
-                "step": golden(integers.step, "tflite", chosen),
-                "step-tflm": golden(integers.step, "tflm", chosen),
-            }
-        ),
-    }
-    if c_arithmetic == "tflm":
-        sources = write_c_tflm(integers.tflite, kernel_set_name=kernel_set_name)
-    else:
-        sources = write_c(integers.native, kernel_set_name=kernel_set_name)
-    return files | _c_files(sources) | own_library(integers.native)
+    with ThreadPoolExecutor(1) as pool:
+        library = pool.submit(own_library, integers.native)  # the compiler is a process of its own
+        chosen = choose(recordings, model.interface.task.window)
+        files = {
+            FLOAT_MODEL: encode_model(model),
+            MODEL_FILES["native"]: encode_model(integers.native),
+            MODEL_FILES["tflite"]: encode_model(integers.tflite),
+            STEP_MODEL: encode_model(integers.step),
+            TFLITE_FUSED: fused_tflite(integers.tflite),
+            TFLITE_STEP: step_tflite(integers.step),
+            **_golden_files(
+                {
+                    "native": golden(integers.native, None, chosen),
+                    "tflite": golden(integers.tflite, "tflite", chosen),
+                    "tflm": golden(integers.tflite, "tflm", chosen),
+                    "step": golden(integers.step, "tflite", chosen),
+                    "step-tflm": golden(integers.step, "tflm", chosen),
+                }
+            ),
+        }
+        if c_arithmetic == "tflm":
+            sources = write_c_tflm(integers.tflite, kernel_set_name=kernel_set_name)
+        else:
+            sources = write_c(integers.native, kernel_set_name=kernel_set_name)
+        return files | _c_files(sources) | library.result()
 
 
 def float_files(model: FloatModel, recordings: Recordings) -> Files:
