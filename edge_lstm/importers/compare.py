@@ -59,7 +59,7 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     if answer is None:
         return Compared(runtime, not_run=f"{runtime} is not installed")
     theirs = _in_order(answer, chain.output_axes)
-    error = max(_distance(ours, theirs) for ours in _ours(found, model, physical))
+    error = max(_distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
     if not error <= BOUND:
         raise VerificationError(
             f"{path}: {runtime} computes other outputs, {error:.1e} of the largest away, the limit is {BOUND:.0e}; "
@@ -68,7 +68,7 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     return Compared(runtime, batch, steps, error)
 
 
-def _ours(found: Found, model: FloatModel, physical: Array) -> list[Array]:
+def outputs_as_in_file(found: Found, model: FloatModel, physical: Array) -> list[Array]:
     """What the file should give: replayed all together, and one sample at a time with a carried state."""
     net = network(model)
     scaled = model.interface.scaling.apply(physical)

@@ -59,8 +59,8 @@ def descend(group: Any, path: str) -> Any:
     return group
 
 
-def read_array(dataset: Any, name: str, shape: tuple[int, ...], budget: Budget) -> Array:
-    """The numbers of a dataset.
+def read_array(dataset: Any, name: str, shape: tuple[int | None, ...], budget: Budget) -> Array:
+    """The numbers of a dataset; None in a shape takes any number.
 
     Raises:
         ModelError: if it is no dataset of floats of this shape that lies in the file itself.
@@ -71,9 +71,10 @@ def read_array(dataset: Any, name: str, shape: tuple[int, ...], budget: Budget) 
         raise ModelError(f"its {name} is not in the file; save the model with its weights")
     if dataset.external or dataset.is_virtual:
         raise ModelError(f"its {name} lies in another file; save the model whole")
-    if dataset.shape != shape:
-        raise ModelError(f"its {name} has shape {dataset.shape}, its configuration asks for {shape}; save it again")
+    found = tuple(dataset.shape or ())
+    if len(found) != len(shape) or any(n not in (None, there) for n, there in zip(shape, found, strict=True)):
+        raise ModelError(f"its {name} has shape {found}, its configuration asks for {shape}; save it again")
     if dataset.dtype.kind != "f":
         raise ModelError(f"its {name} is of {dataset.dtype}, not of floats; save the model unquantised")
-    budget.take(shape, dataset.dtype.itemsize, f"its {name}")
+    budget.take(found, dataset.dtype.itemsize, f"its {name}")
     return np.asarray(dataset[()])

@@ -32,7 +32,7 @@ from edge_lstm.importers.hdf5 import descend, open_hdf5, read_array
 from edge_lstm.importers.limits import MOST_UNITS, Budget, member, open_zip
 
 Config = Mapping[str, Any]
-Shape = tuple[int, ...]
+Shape = tuple[int | None, ...]
 Weights = Callable[[str, int, Shape], Array]
 """(name of a weight, its place among the layer's, shape) → the numbers."""
 
@@ -247,8 +247,8 @@ def _lstm(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[P
     def build() -> Does:
         for key, wanted, why in _LSTM_RULES:
             _require(config, key, wanted, why)
-        units, width = _width(config.get("units"), "units"), _width(features, "number of features")
-        kernel = weights("kernel", 0, (width, 4 * units))
+        units = _width(config.get("units"), "units")
+        kernel = weights("kernel", 0, (features, 4 * units))
         recurrent = weights("recurrent_kernel", 1, (units, 4 * units))
         biased = config.get("use_bias", True)
         bias = weights("bias", 2, (4 * units,)) if biased else np.zeros(4 * units)
@@ -283,8 +283,8 @@ def _dense(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[
 
     def build() -> Does:
         _probabilities(activation)
-        units, width = _width(inner.get("units"), "units"), _width(features, "number of features")
-        kernel = weights("kernel", 0, (width, units))
+        units = _width(inner.get("units"), "units")
+        kernel = weights("kernel", 0, (features, units))
         return dense_weights(kernel.T, weights("bias", 1, (units,)) if inner.get("use_bias", True) else np.zeros(units))
 
     units = inner.get("units")

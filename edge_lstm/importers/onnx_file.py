@@ -225,7 +225,7 @@ def _shown(value: Any) -> str:
 
 
 _LSTM_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("one", lambda v: v != b"forward", "a stream knows no future; train forwards"),
+    ("direction", lambda v: v != b"forward", "a stream knows no future; train forwards"),
     (
         "activations",
         lambda v: [a.lower() for a in v] != [b"sigmoid", b"tanh", b"tanh"],
