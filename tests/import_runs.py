@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from edge_lstm.importers.interface import Given, float_model
 from edge_lstm.importers.network import network_of
 from edge_lstm.model import FloatModel
 
+SECONDS = 1.0
+"""Of this process, in which a refusal must be said, the import of a library included."""
+
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(cli, ["import", *map(str, words)])
@@ -23,7 +27,9 @@ def run(*words: object) -> Result:
 
 def refused(*words: object, code: int = 2) -> str:
     """The one line on stderr of a command that must fail and print nothing else."""
+    began = time.process_time()
     done = run(*words)
+    assert time.process_time() - began < SECONDS
     assert done.exit_code == code, done.output + str(done.exception)
     assert done.stdout == ""
     assert done.stderr.startswith("edge-lstm: error: ")

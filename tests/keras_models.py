@@ -57,6 +57,7 @@ REFUSED = {
     "branch": "branch or join",
     "nested": "model within the model",
     "custom": "class of your own",
+    "mixed": "computes in mixed_float16",
     "relu_head": "a head here is linear",
 }
 """Name of a model that cannot be imported → what the refusal says."""
@@ -140,6 +141,7 @@ def main(folder: Path) -> None:
         "branch": keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])),
         "nested": row(row(lstm(every=True), layers.Dropout(0.1)), lstm(), dense()),
         "custom": row(Doubling(), lstm(), dense()),
+        "mixed": row(lstm(dtype="mixed_float16"), dense()),
         "relu_head": row(lstm(), dense(2, "relu")),
     }
     if set(refused) != set(REFUSED):

@@ -164,15 +164,16 @@ def test_a_truncated_file_is_one_line(files, tmp_path, ending):
         assert "save the model again" in refused(path, "--check")
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_damaged_weights_never_end_in_a_traceback(files, tmp_path, seed):
-    """Random bytes of an .h5 file changed: imported, or refused in one line."""
-    content = bytearray((files / "softmax.h5").read_bytes())
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_damage_never_ends_in_a_traceback(files, tmp_path, ending, seed):
+    """Random bytes changed: imported, or refused in one line."""
+    content = bytearray((files / f"softmax{ending}").read_bytes())
     rng = np.random.default_rng(seed)
     for place in rng.integers(0, len(content), 30):
         content[place] = rng.integers(0, 256)
-    (tmp_path / "x.h5").write_bytes(content)
-    done = run(tmp_path / "x.h5", "--check")
+    (tmp_path / f"x{ending}").write_bytes(content)
+    done = run(tmp_path / f"x{ending}", "--check")
     assert done.exit_code in (0, 2), done.exception
     assert done.exit_code == 0 or done.stdout or done.stderr.count("\n") == 1
 
@@ -273,3 +274,24 @@ def test_weights_that_are_not_plain_numbers_in_the_file_are_refused(files, tmp_p
 def test_a_configuration_that_is_none_is_one_line(files, tmp_path, config):
     """Wrong JSON, and JSON of something else."""
     refused(altered(files / "softmax.keras", tmp_path / "x.keras", lambda _: config), "--check")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_weights_file_in_a_whole_zip_never_ends_in_a_traceback(files, tmp_path, seed):
+    """Past the checksums of the zip."""
+
+    def damage(content: bytes) -> bytes:
+        rng, damaged = np.random.default_rng(seed), bytearray(content)
+        for place in rng.integers(0, len(content), 30):
+            damaged[place] = rng.integers(0, 256)
+        return bytes(damaged)
+
+    done = run(altered(files / "softmax.keras", tmp_path / "x.keras", weights=damage), "--check")
+    assert done.exit_code in (0, 2), done.exception
+    assert done.exit_code == 0 or done.stdout or done.stderr.count("\n") == 1
+
+
+def test_without_h5py_the_extra_is_named(files, monkeypatch):
+    """Exit code 3."""
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert "pip install 'edge-lstm[import]'" in refused(files / "softmax.h5", "--check", code=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -223,7 +224,7 @@ HOSTILE_PICKLES = {
     "class set up by BUILD": b"\x80\x02ccollections\nOrderedDict\n}X\x01\x00\x00\x00aK\x01sb.",
     "storage called": b"\x80\x02ctorch\nFloatStorage\n)R.",
     "list": b"\x80\x02]q\x00.",
-    "storage of another kind": b"\x80\x02(X\x07\x00\x00\x00storageX\x01\x00\x00\x00xX\x01\x00\x00\x000X\x01\x00\x00\x00cK\x01tQ.",
+    "storage of another kind": b"\x80\x02(U\x07storageU\x01xU\x010U\x01cK\x01tQ.",
     "deep": b"\x80\x02" + b"(" * 200_000 + b".",
 }
 
@@ -262,6 +263,36 @@ def test_a_truncated_file_is_one_line(tmp_path, ending):
     for k in range(0, 100, 4):
         (tmp_path / f"cut{ending}").write_bytes(content[: len(content) * k // 100])
         assert "not a whole" in refused(tmp_path / f"cut{ending}", "--check")
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("ending", [".safetensors", ".pt"])
+def test_damage_never_ends_in_a_traceback(tmp_path, ending, seed):
+    """Random bytes changed, most of them where the structure is: imported, or refused in one line."""
+    content = bytearray(SAVERS[ending](tmp_path / f"m{ending}", state_dict()).read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, len(content), 3).tolist() + rng.integers(0, 900, 4).tolist():
+        content[place if ending == ".safetensors" or rng.random() < 0.5 else -1 - place] = rng.integers(0, 256)
+    (tmp_path / f"m{ending}").write_bytes(content)
+    done = run(tmp_path / f"m{ending}", "-q", "-o", tmp_path / "new.safetensors")
+    assert done.exit_code in (0, 2), done.exception
+    assert done.exit_code == 0 or done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["memo of 30 GB", "text of 4 GB", "header of 10 GB"])
+def test_what_a_file_claims_is_not_taken_from_memory(tmp_path, name):
+    """A process that refuses it stays at what its libraries take."""
+    path = tmp_path / "m.safetensors"
+    if name in HOSTILE_PICKLES:
+        path = torch_files.write(tmp_path / "m.pt", HOSTILE_PICKLES[name], {})
+    else:
+        path.write_bytes(struct.pack("<Q", 10 * 2**30) + b"{}")
+    script = f"from edge_lstm.cli import main; import sys; sys.argv = ['', 'import', {str(path)!r}, '--check']; main()"
+    quiet = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+    child = os.posix_spawn(sys.executable, [sys.executable, "-c", script], os.environ, file_actions=quiet)
+    _, status, usage = os.wait4(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 2
+    assert usage.ru_maxrss < 200_000  # kB
 
 
 @pytest.mark.parametrize("length", [10 * 2**30, 2**63, 2**64 - 1])

@@ -64,7 +64,7 @@ def import_(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Turn a trained network of Keras, ONNX or PyTorch into a model file.
+    """Take over a network trained by Keras, PyTorch or others.
 
     Takes .keras, .h5, .onnx, and a PyTorch state dict as .safetensors, .pt or .pth: LSTM layers in a row and a dense
     head, by their weights alone. No code in the file is run. What cannot be taken is named; --check lists it, and the

@@ -215,6 +215,9 @@ def _parts(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[
     """The parts of a layer, and how many numbers a step it hands on as far as that is known."""
     if layer.custom:
         return [_refused(layer, "is a class of your own, whose code is not run; use the layer of Keras")], None
+    numbers = _dtype(layer.config.get("dtype"))
+    if numbers not in ("float32", "float64"):
+        return [_refused(layer, f"computes in {numbers}; set its dtype to float32 and save the model again")], features
     if layer.kind in _NOTHING:
         return [Part(layer.name, layer.kind, note=_NOTHING[layer.kind])], features
     taken = _TAKEN.get(layer.kind)
@@ -222,6 +225,13 @@ def _parts(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[
         why = _REFUSED.get(layer.kind, "cannot be imported; use LSTM layers and one Dense")
         return [_refused(layer, why)], None
     return taken(layer, features, weights)
+
+
+def _dtype(policy: Any) -> str:
+    """The name of what a layer computes in, which Keras 3 wraps in a policy."""
+    if isinstance(policy, dict):
+        policy = policy["config"].get("name", policy.get("class_name"))
+    return "float32" if policy is None else str(policy)
 
 
 def _refused(layer: _Layer, why: str) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import re
 import zipfile
@@ -85,5 +86,5 @@ def member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
         return archive.read(name)
     except KeyError as error:
         raise ModelError(f"{path}: has no {name}, so it is incomplete; save the model again") from error
-    except zlib.error as error:
+    except (zlib.error, lzma.LZMAError) as error:
         raise ModelError(f"{path}: {name} is damaged ({error}); save the model again") from error
