@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from import_runs import is_alike, model_in, refused, run
 from keras_models import ALIKE, REFUSED, STEPS, grid
 
 from edge_lstm.cli import cli
+from edge_lstm.errors import ModelError
+from edge_lstm.importers import trial
 from edge_lstm.modelfile import load_model
 from edge_lstm.pipeline import prepare
 from edge_lstm.project import load_project
@@ -295,3 +299,27 @@ def test_without_h5py_the_extra_is_named(files, monkeypatch):
     """Exit code 3."""
     monkeypatch.setitem(sys.modules, "h5py", None)
     assert "pip install 'edge-lstm[import]'" in refused(files / "softmax.h5", "--check", code=3)
+
+
+@pytest.mark.parametrize(
+    ("read", "says"),
+    [(lambda path: time.sleep(60), "takes over 0 s"), (lambda path: os.abort(), "crashes")],
+    ids=["hang", "crash"],
+)
+def test_a_file_that_hangs_or_crashes_its_library_is_refused(monkeypatch, tmp_path, read, says):
+    """Damaged HDF5 has done so; the process that tried it first is ended."""
+    monkeypatch.setattr(trial, "SECONDS", 0.2)
+    with pytest.raises(ModelError, match=says):
+        trial.try_first(read, tmp_path / "x.h5")
+
+
+def test_a_file_that_the_installed_keras_cannot_run_is_imported_and_said_so(files, tmp_path):
+    """As Keras 3 refuses a key of Keras 2, time_major."""
+    path = altered(
+        files / "softmax.keras",
+        tmp_path / "x.keras",
+        lambda c: c.replace('"units": 5', '"time_major": false, "units": 5'),
+    )
+    done = run(path, "-o", tmp_path / "m.safetensors")
+    assert done.exit_code == 0
+    assert "not compared: the Keras that is installed cannot run it" in done.stdout

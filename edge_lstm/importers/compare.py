@@ -42,11 +42,15 @@ class Compared:
     not_run: str = ""
 
 
+class _CannotRunError(Exception):
+    """The runtime that is installed does not read this file: Keras 3 refuses most of Keras 2."""
+
+
 def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compared:
     """Run both.
 
     Raises:
-        VerificationError: if they are further apart than ``BOUND``, or the runtime refuses its own file.
+        VerificationError: if they are further apart than ``BOUND``, or onnxruntime refuses the file.
     """
     run = _RUNTIMES.get(chain.format)
     if run is None:
@@ -55,7 +59,10 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     scaled = np.random.default_rng(0).normal(0, 1, (batch, steps, len(model.interface.channels)))
     physical = model.interface.scaling.undo(scaled).astype(np.float32)
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
-    runtime, answer = run(path, physical.transpose(order))
+    try:
+        runtime, answer = run(path, physical.transpose(order))
+    except _CannotRunError as refusal:
+        return Compared(chain.format, not_run=str(refusal))
     if answer is None:
         return Compared(runtime, not_run=f"{runtime} is not installed")
     theirs = _in_order(answer, chain.output_axes)
@@ -146,7 +153,7 @@ def _keras(path: Path, x: Array) -> tuple[str, Array | None]:
             ) from error
         if done.returncode or not answer.is_file():
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise VerificationError(f"{path}: keras cannot run it ({last}); --no-compare takes it unchecked")
+            raise _CannotRunError(f"the Keras that is installed cannot run it ({last[:160]})")
         return "keras", np.load(answer)
 
 

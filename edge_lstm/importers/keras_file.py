@@ -30,6 +30,7 @@ from edge_lstm.importers.chain import (
 )
 from edge_lstm.importers.hdf5 import descend, open_hdf5, read_array
 from edge_lstm.importers.limits import MOST_UNITS, Budget, member, open_zip
+from edge_lstm.importers.trial import try_first
 
 Config = Mapping[str, Any]
 Shape = tuple[int | None, ...]
@@ -60,6 +61,11 @@ def read_keras(path: Path) -> Chain:
     Raises:
         ModelError: if it is none, or branches.
     """
+    try_first(_read_keras, path)
+    return _read_keras(path)
+
+
+def _read_keras(path: Path) -> Chain:
     with open_zip(path) as archive:
         config = _json(member(archive, "config.json", path), path)
         weights = member(archive, "model.weights.h5", path)
@@ -74,6 +80,11 @@ def read_h5(path: Path) -> Chain:
     Raises:
         ModelError: if it is none, or branches.
     """
+    try_first(_read_h5, path)
+    return _read_h5(path)
+
+
+def _read_h5(path: Path) -> Chain:
     with open_hdf5(path, path) as file:
         config = file.attrs.get("model_config")
         if config is None:
