@@ -217,7 +217,7 @@ def test_a_whole_module_is_refused_by_its_class(tmp_path):
 
 
 HOSTILE_PICKLES = {
-    "memo of 30 GB": b"\x80\x02}r\xff\xff\xff\x7f.",
+    "memo of 2 GB": b"\x80\x02}r\x00\x00\x00\x08.",
     "text of 4 GB": b"\x80\x02X\xff\xff\xff\xffabc.",
     "no end": b"\x80\x02}q\x00",
     "empty": b"",
@@ -279,7 +279,7 @@ def test_damage_never_ends_in_a_traceback(tmp_path, ending, seed):
     assert done.exit_code == 0 or done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["memo of 30 GB", "text of 4 GB", "header of 10 GB"])
+@pytest.mark.parametrize("name", ["memo of 2 GB", "text of 4 GB", "header of 10 GB"])
 def test_what_a_file_claims_is_not_taken_from_memory(tmp_path, name):
     """A process that refuses it stays at what its libraries take."""
     path = tmp_path / "m.safetensors"

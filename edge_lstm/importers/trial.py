@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edge_lstm.errors import ModelError
 
-SECONDS = 20.0
-"""A file of the largest size is read in two."""
+SECONDS = 8.0
+"""Far more than a file of ``LARGEST_BYTES`` takes to be read."""
 
 
 def try_first(read: Callable[[Path], object], path: Path) -> None:
