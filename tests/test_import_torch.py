@@ -295,6 +295,15 @@ def test_what_a_file_claims_is_not_taken_from_memory(tmp_path, name):
     assert usage.ru_maxrss < 200_000  # kB
 
 
+def test_a_member_whose_name_is_no_text_is_one_line(tmp_path):
+    """Marked as UTF-8 in the directory of the zip, and not so."""
+    path = torch_files.save(tmp_path / "m.pt", state_dict() | {"é": ZEROS[7,]})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("é", b"")
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    assert "not a whole zip file" in refused(path, "--check")
+
+
 @pytest.mark.parametrize("length", [10 * 2**30, 2**63, 2**64 - 1])
 def test_a_header_that_claims_gigabytes_is_one_line(tmp_path, length):
     """The length is held against the file."""

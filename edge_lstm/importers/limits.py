@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,12 @@ MOST_UNITS = 4096
 
 MOST_MEMBERS = 10_000
 """Of a zip file; each costs memory before any is read."""
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError, OverflowError),
+    struct.error,
+)
+"""What the reader of zip files raises, depending on where one is damaged."""
 
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)")
 
@@ -72,7 +79,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise ModelError(f"{path}: member {outside!r} lies outside the archive; save the model again")
             _refuse_bytes(sum(m.file_size for m in members), f"{path}: unpacks to")
             yield archive
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise ModelError(f"{path}: not a whole zip file ({error}); save the model again") from error
 
 
