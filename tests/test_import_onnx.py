@@ -327,6 +327,13 @@ def test_damage_never_ends_in_a_traceback(tmp_path, seed):
     assert done.exit_code == 0 or done.stderr.count("\n") == 1
 
 
+def test_a_name_that_is_no_text_is_one_line(tmp_path):
+    """Protobuf gives bytes where it is not UTF-8."""
+    path = plain(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"gemm_y", b"gem\xff_y"))
+    assert "is no text" in refused(path, "--check")
+
+
 def test_numbers_that_are_none_are_refused(tmp_path):
     """A NaN among the weights."""
     bad = weights()["W"]

@@ -7,7 +7,7 @@ place, such as that of directions), so that a transposition is known for what it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -60,7 +60,19 @@ def read_onnx(path: Path) -> Chain:
         raise ModelError(f"{path}: not a whole ONNX file ({error}); export the model again") from error
     if not graph.node or not graph.output:
         raise ModelError(f"{path}: not a whole ONNX file, it has no nodes or no output; export the model again")
-    return _chain(graph, Constants(graph, path.parent), path)
+    if any(isinstance(text, bytes) for text in _texts(graph)):
+        raise ModelError(f"{path}: is damaged, a name in it is no text; export the model again")
+    try:
+        return _chain(graph, Constants(graph, path.parent), path)
+    except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:
+        raise ModelError(f"{path}: its graph is not one that exporters write ({error}); export it again") from error
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    """Names of the graph, which protobuf gives as bytes where they are not UTF-8."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute))
+    yield from (entry.name for entries in (graph.input, graph.output, graph.initializer) for entry in entries)
 
 
 @dataclass
