@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-EXTRAS := train,tflite,micro,onnx,audio,cc,npu,boards,sign,mqtt,dev
+EXTRAS := train,tflite,micro,onnx,import,audio,cc,npu,boards,sign,mqtt,dev
 
 .PHONY: demo test lint bench bench-boards bench-kernels clean
 .DEFAULT_GOAL := test

@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import MISSING, Field, fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edge_lstm.cli import COMMANDS
+from edge_lstm.cli import COMMANDS, load
 from edge_lstm.datasets.front_end import FrontEnd
 from edge_lstm.datasets.spec import DataSpec, SplitSpec, TaskSpec
 from edge_lstm.deploy.fleet import FleetTarget
@@ -92,7 +91,7 @@ def _rules(operator: str, rules: Any) -> list[str]:
 
 
 def _command(name: str) -> list[str]:
-    command: click.Command = getattr(import_module(f"edge_lstm.cli.{name}"), name)
+    command = load(name)
     context = click.Context(
         command, info_name=f"edge-lstm {name}", terminal_width=100, help_option_names=["-h", "--help"]
     )

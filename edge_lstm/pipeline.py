@@ -134,7 +134,7 @@ def train_model(prepared: Prepared, file: Path, resume: bool = False, on_epoch: 
     Raises:
         TrainingError, DataError, MissingDependencyError: if training cannot start, continue or resume.
     """
-    _refuse_foreign(file)
+    refuse_foreign(file)
     directory = file.with_suffix(".training")
     project, parts, interface = prepared.project, prepared.parts, prepared.interface()
     learnt = make_sequences(parts.train, project.task, prepared.outputs)
@@ -155,8 +155,8 @@ def train_model(prepared: Prepared, file: Path, resume: bool = False, on_epoch: 
     return Trained(file, directory / CURVE_FILE, model, result.epochs, result.best_epoch, metrics, notes)
 
 
-def _refuse_foreign(file: Path) -> None:
-    """A mistyped output must neither cost an hour of training nor somebody's file."""
+def refuse_foreign(file: Path) -> None:
+    """Raise ExportError if a model file cannot be written here without somebody's file being lost, before any work."""
     if file.is_dir():
         raise ExportError(f"{file}: is a folder; give the name of a model file to write")
     if file.exists() and not is_model_file(file):

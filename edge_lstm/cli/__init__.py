@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ COMMANDS = (
     "init",
     "fit",
     "train",
+    "import",
     "evaluate",
     "export",
     "verify",
@@ -27,11 +29,18 @@ COMMANDS = (
     "stream",
     "doctor",
 )
-"""In the order of the work. Each is the function of its own name in ``edge_lstm.cli.<name>``."""
+"""In the order of the work. Each is the function of its own name in ``edge_lstm.cli.<name>``; see ``load``."""
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """What a shell reports for a program that SIGINT or SIGPIPE ended."""
+
+
+def load(name: str) -> click.Command:
+    """The command of a name. Where that is a word of Python, an underscore follows it in the code."""
+    own = f"{name}_" if iskeyword(name) else name
+    command: click.Command = getattr(import_module(f"edge_lstm.cli.{own}"), own)
+    return command
 
 
 class LazyGroup(click.Group):
@@ -43,8 +52,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"edge_lstm.cli.{cmd_name}"), cmd_name)
-        return command
+        return load(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

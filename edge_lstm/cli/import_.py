@@ -1,0 +1,130 @@
+"""``edge-lstm import``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_lstm.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_lstm.importers.compare import Compared
+    from edge_lstm.importers.network import Row
+
+
+def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+@click.command("import")
+@click.argument("file", type=options.PATH)
+@options.output("Model file to write, for export --model.")
+@click.option("--check", is_flag=True, help="List every layer and what becomes of it, and write nothing.")
+@click.option("--channels", metavar="A,B,…", callback=_names, help="Names of the inputs.  [default: channel0,…]")
+@click.option(
+    "--labels",
+    metavar="A,B,…",
+    callback=_names,
+    help="Names of the outputs; of a forecast, the channels it tells.  [default: class0,… or output0,…]",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["classify", "tag", "regress", "forecast"]),
+    help="What the outputs mean.  [default: tag of answers a step, classify of one at the end, regress of one number]",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Zero the state every N steps and answer then; 0 never.  [default: the file's number of steps, if it has one]",
+)
+@click.option(
+    "--horizon", type=click.IntRange(min=1), default=1, show_default=True, help="Steps a forecast looks ahead."
+)
+@click.option(
+    "--rate", "rate_hz", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Rate of the samples."
+)
+@click.option("--no-compare", is_flag=True, help="Do not run the original beside the import.")
+@options.as_json
+@options.quiet
+@click.pass_context
+def import_(
+    context: click.Context,
+    /,
+    file: Path,
+    output: Path | None,
+    check: bool,
+    no_compare: bool,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Take over a network trained by Keras, PyTorch or others.
+
+    Takes .keras, .h5, .onnx, and a PyTorch state dict as .safetensors, .pt or .pth: LSTM layers in a row and a dense
+    head, by their weights alone. No code in the file is run. What cannot be taken is named; --check lists it, and the
+    exit code is 2 if something stands in the way. The import is compared with the original over random sequences where
+    its runtime is installed.
+    """
+    from edge_lstm.errors import ProjectError
+    from edge_lstm.importers import read
+    from edge_lstm.importers.compare import Compared, compare
+    from edge_lstm.importers.interface import Given, float_model
+    from edge_lstm.importers.network import lint, network_of
+    from edge_lstm.modelfile import save_model
+    from edge_lstm.pipeline import refuse_foreign
+
+    chain = read(file)
+    if check:
+        context.exit(_print_check(lint(chain), as_json))
+    if output is None:
+        raise ProjectError("no place to write to; give --output FILE, or --check to look alone")
+    model, notes = float_model(chain, Given(**given), file)
+    refuse_foreign(output)
+    compared = (
+        Compared("", not_run="--no-compare") if no_compare else compare(file, chain, network_of(chain, file), model)
+    )
+    save_model(model, output)
+    options.print_notes(notes, quiet)
+    task = model.interface.task
+    if as_json:
+        options.print_json(
+            {
+                "model": str(output),
+                "parameters": model.parameters,
+                "units": [layer.units for layer in model.layers],
+                "channels": list(model.interface.channels),
+                "task": {"kind": task.kind, "outputs": list(task.outputs), "window": task.window},
+                "compared": asdict(compared),
+                "notes": list(notes),
+            }
+        )
+        return
+    units = ", ".join(str(layer.units) for layer in model.layers)
+    click.echo(f"{output}: LSTM of {units} units, {model.parameters:,} parameters, {task.kind}; {_said(compared)}")
+
+
+def _said(compared: Compared) -> str:
+    if compared.error is None:
+        return f"not compared: {compared.not_run}"
+    return (
+        f"equal to {compared.runtime} within {compared.error:.1e} of the largest output, over {compared.sequences} "
+        f"sequences of {compared.steps} steps, whole and step by step"
+    )
+
+
+def _print_check(rows: Sequence[Row], as_json: bool) -> int:
+    """The exit code."""
+    sound = all(row.verdict != "in the way" for row in rows)
+    if as_json:
+        options.print_json({"ok": sound, "layers": [asdict(row) for row in rows]})
+    else:
+        name, kind = (max(len(getattr(row, key)) for row in rows) for key in ("name", "kind"))
+        for row in rows:
+            click.echo(f"{row.verdict:<11}  {row.name:<{name}}  {row.kind:<{kind}}  {row.note}".rstrip())
+    return 0 if sound else 2

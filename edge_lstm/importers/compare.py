@@ -1,0 +1,160 @@
+"""The imported model against the runtime of its file, over random sequences."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_lstm.errors import VerificationError
+from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain
+from edge_lstm.importers.network import Found
+from edge_lstm.model import FloatModel
+from edge_lstm.reference import network, replay
+
+BOUND = 1e-5
+"""Of the largest output. The runtimes add in float32, whose last bit is 6e-8 of a sum, in an order of their own; the
+reference adds in float64. Sums over a thousand terms stay a hundredfold below what a wrong gate would show."""
+
+_BATCH, _STEPS, _SECONDS = 3, 24, 120.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How far the model is from its original.
+
+    Args:
+        runtime: which computed the original.
+        error: the largest difference over the largest output; None if it was not compared.
+        not_run: why not.
+    """
+
+    runtime: str
+    sequences: int = 0
+    steps: int = 0
+    error: float | None = None
+    not_run: str = ""
+
+
+class _CannotRunError(Exception):
+    """The runtime that is installed does not read this file: Keras 3 refuses most of Keras 2."""
+
+
+def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compared:
+    """Run both.
+
+    Raises:
+        VerificationError: if they are further apart than ``BOUND``, or onnxruntime refuses the file.
+    """
+    run = _RUNTIMES.get(chain.format)
+    if run is None:
+        return Compared("torch", not_run="a state dict holds no program that a runtime could run")
+    steps, batch = chain.steps or _STEPS, chain.batch or _BATCH
+    scaled = np.random.default_rng(0).normal(0, 1, (batch, steps, len(model.interface.channels)))
+    physical = model.interface.scaling.undo(scaled).astype(np.float32)
+    order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
+    try:
+        runtime, answer = run(path, physical.transpose(order))
+    except _CannotRunError as refusal:
+        return Compared(chain.format, not_run=str(refusal))
+    if answer is None:
+        return Compared(runtime, not_run=f"{runtime} is not installed")
+    theirs = _in_order(answer, chain.output_axes)
+    error = max(_distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
+    if not error <= BOUND:
+        raise VerificationError(
+            f"{path}: {runtime} computes other outputs, {error:.1e} of the largest away, the limit is {BOUND:.0e}; "
+            "please report it with the file"
+        )
+    return Compared(runtime, batch, steps, error)
+
+
+def outputs_as_in_file(found: Found, model: FloatModel, physical: Array) -> list[Array]:
+    """What the file should give: replayed all together, and one sample at a time with a carried state."""
+    net = network(model)
+    scaled = model.interface.scaling.apply(physical)
+    whole = np.array(replay(net, list(scaled)))
+    stepped = np.empty_like(whole)
+    for sequence, outputs in zip(scaled, stepped, strict=True):
+        state = net.zero_state()
+        for t, x in enumerate(sequence):
+            state, y = net.step(state, x[None])
+            outputs[t] = y[0]
+    return [_as_file_gives(outputs, found) for outputs in (whole, stepped)]
+
+
+def _as_file_gives(outputs: Array, found: Found) -> Array:
+    """(B, T, O) logits → probabilities and last steps, as far as the file goes."""
+    if found.probabilities:
+        powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        outputs = powers / powers.sum(axis=-1, keepdims=True)
+    if found.probabilities == "sigmoid":
+        outputs = outputs[..., 1:]
+    return outputs if found.every_step else outputs[:, -1]
+
+
+def _in_order(answer: Array, axes: tuple[str, ...] | None) -> Array:
+    """The file's output as (B, T, O), or (B, O) where it gives the last step alone."""
+    if axes is None:
+        return answer
+    kept = [axis for axis in axes if axis != "one"]
+    answer = answer.reshape([n for n, axis in zip(answer.shape, axes, strict=True) if axis != "one"])
+    return answer.transpose([kept.index(axis) for axis in BATCH_FIRST if axis in kept])
+
+
+def _distance(ours: Array, theirs: Array) -> float:
+    if ours.shape != theirs.shape:
+        raise VerificationError(f"the original gives shape {theirs.shape}, the import {ours.shape}; please report it")
+    return float(np.abs(ours - theirs).max()) / (float(np.abs(theirs).max()) or 1.0)
+
+
+def _onnxruntime(path: Path, x: Array) -> tuple[str, Array | None]:
+    try:
+        import onnxruntime
+    except ImportError:
+        return "onnxruntime", None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it raises what matters, and would say it on stderr as well
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        entry = session.get_inputs()[0]
+        inputs = {entry.name: x.astype(_NUMBERS.get(entry.type, np.float32))}
+        (answer,) = session.run([session.get_outputs()[0].name], inputs)
+    except Exception as error:  # its errors have no common class but this
+        first = str(error).splitlines()[0]
+        raise VerificationError(
+            f"{path}: onnxruntime cannot run it ({first}); --no-compare takes it unchecked"
+        ) from error
+    return "onnxruntime", np.asarray(answer)
+
+
+_NUMBERS = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+
+
+def _keras(path: Path, x: Array) -> tuple[str, Array | None]:
+    """Keras in a process of its own: TensorFlow is 500 MB, and breaks runtimes that are loaded after it."""
+    if any(importlib.util.find_spec(name) is None for name in ("keras", "tensorflow")):
+        return "keras", None
+    with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
+        question, answer = Path(folder, "question.npy"), Path(folder, "answer.npy")
+        np.save(question, x)
+        command = [sys.executable, "-P", "-m", "edge_lstm.importers.keras_child", *map(str, (path, question, answer))]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
+        except subprocess.TimeoutExpired as error:
+            raise VerificationError(
+                f"{path}: keras does not end within {_SECONDS:.0f} s; --no-compare takes it unchecked"
+            ) from error
+        if done.returncode or not answer.is_file():
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise _CannotRunError(f"the Keras that is installed cannot run it ({last[:160]})")
+        return "keras", np.load(answer)
+
+
+_RUNTIMES: dict[str, Callable[[Path, Array], tuple[str, Array | None]]] = {"onnx": _onnxruntime, "keras": _keras}

@@ -1,0 +1,119 @@
+"""What a file cannot say: names, what the outputs mean, when a stream speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge_lstm.errors import ProjectError
+from edge_lstm.importers.chain import Chain
+from edge_lstm.importers.network import Found, network_of
+from edge_lstm.model import FloatModel, Interface, Scaling, Task
+
+Kind = Literal["classify", "tag", "regress", "forecast"]
+KINDS: tuple[Kind, ...] = ("classify", "tag", "regress", "forecast")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says of a file; None is left to ``float_model``.
+
+    Args:
+        channels: names of the inputs, in the order of the file.
+        labels: names of the outputs; of a forecast the channels it tells.
+        task: one of ``KINDS``.
+        window: steps after which the state is zeroed; 0 carries it for ever.
+        horizon: steps a forecast looks ahead.
+        rate_hz: of the samples.
+    """
+
+    channels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+    task: Kind | None = None
+    window: int | None = None
+    horizon: int = 1
+    rate_hz: float | None = None
+
+
+def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tuple[str, ...]]:
+    """The model of a file, and what was supposed where neither it nor the user says it.
+
+    Raises:
+        ModelError: if something in the file stands in the way.
+        ProjectError: if what the user says does not fit it.
+    """
+    found = network_of(chain, path)
+    channels = _named("channels", given.channels, found.layers[0].features, "channel")
+    task = _task(found, given, channels, chain.steps)
+    interface = Interface(
+        channels=channels,
+        scaling=found.scaling,
+        task=task,
+        target_scaling=Scaling.identity(found.head.outputs),
+        rate_hz=given.rate_hz,
+        provenance={"imported": {"format": chain.format, "file": path.name}},
+    )
+    return FloatModel(found.layers, found.head, interface), (*chain.notes, *_supposed(found, given, task))
+
+
+def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | None) -> Task:
+    kind = given.task or _kind(found)
+    if found.probabilities and kind in ("regress", "forecast"):
+        raise ProjectError(
+            f"the file ends in a {found.probabilities}, whose classes are no {kind}; give --task classify"
+        )
+    if kind in ("classify", "tag") and found.head.outputs < 2:
+        raise ProjectError(f"the file has one output, a {kind} needs two or more labels; give --task regress")
+    window = given.window if given.window is not None else None if found.every_step or kind == "tag" else steps
+    stem = {"classify": "class", "tag": "class", "regress": "output"}.get(kind)
+    if stem is None and given.labels is None and found.head.outputs == len(channels):
+        outputs = channels
+    else:
+        outputs = _named("labels", given.labels, found.head.outputs, stem or "")
+    ahead = {"horizon": given.horizon, "target_channels": _places(outputs, channels)} if kind == "forecast" else {}
+    return Task(kind, outputs, window=window or None, **ahead)  # type: ignore[arg-type]  # two fields of two types
+
+
+def _kind(found: Found) -> Kind:
+    if found.head.outputs == 1:
+        return "regress"
+    return "tag" if found.every_step else "classify"
+
+
+def _named(flag: str, names: Sequence[str] | None, count: int, stem: str) -> tuple[str, ...]:
+    """The names given, or numbered ones.
+
+    Raises:
+        ProjectError: if there are more or fewer than ``count``, or two are the same.
+    """
+    if names is None and not stem:
+        raise ProjectError(f"the file forecasts {count} numbers; say with --labels which channels they are")
+    if names is None:
+        return tuple(f"{stem}{k}" for k in range(count))
+    twice = next((name for name in names if names.count(name) > 1 or not name), None)
+    if len(names) != count or twice is not None:
+        raise ProjectError(f"--{flag} names {len(names)}, the file has {count}; give {count} distinct names")
+    return tuple(names)
+
+
+def _places(outputs: Sequence[str], channels: Sequence[str]) -> tuple[int, ...]:
+    unknown = next((name for name in outputs if name not in channels), None)
+    if unknown is not None:
+        raise ProjectError(f"--labels has {unknown!r}, a forecast tells channels: {', '.join(channels)}; name those")
+    return tuple(channels.index(name) for name in outputs)
+
+
+def _supposed(found: Found, given: Given, task: Task) -> list[str]:
+    notes = []
+    if found.scaling.kind == "none":
+        notes.append("the file holds no scaling: samples are taken as the network was trained on them, scaled already")
+    if given.channels is None:
+        notes.append("the channels are numbered; name them with --channels as your recordings do")
+    if given.labels is None and task.predicts_labels:
+        notes.append("the labels are numbered; name them with --labels as your recordings do")
+    if given.task is None:
+        what = "every window" if task.window else "every step" if found.every_step else "the end of a recording"
+        notes.append(f"the task is taken for {task.kind}, an answer at {what}; say otherwise with --task and --window")
+    return notes

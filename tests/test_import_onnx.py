@@ -1,0 +1,403 @@
+"""ONNX files become the same network: layouts, biases, heads, what surrounds them. The rest is refused by name."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from import_runs import is_alike, model_in, refused, run
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_lstm.importers import read
+from edge_lstm.importers.compare import BOUND, outputs_as_in_file
+from edge_lstm.importers.network import network_of
+
+FEATURES, UNITS, STEPS, BATCH, OUTPUTS = 3, 5, 7, 4, 2
+RNG = np.random.default_rng(5)
+BATCH_FIRST, TIME_FIRST = (BATCH, STEPS, FEATURES), (STEPS, BATCH, FEATURES)
+
+
+def weights(features: int = FEATURES, units: int = UNITS, bias: bool = True, name: str = "") -> dict[str, Any]:
+    """W, R and B of an LSTM, their names ended by ``name``."""
+    shapes = {"W": (1, 4 * units, features), "R": (1, 4 * units, units), "B": (1, 8 * units)}
+    return {
+        f"{key}{name}": RNG.normal(0, 0.5, shape).astype(np.float32)
+        for key, shape in shapes.items()
+        if bias or key != "B"
+    }
+
+
+def head(transposed: bool = True) -> dict[str, Any]:
+    shape = (OUTPUTS, UNITS) if transposed else (UNITS, OUTPUTS)
+    return {
+        "V": RNG.normal(0, 1, shape).astype(np.float32),
+        "c": RNG.normal(0, 1, OUTPUTS).astype(np.float32),
+    }
+
+
+def save(path: Path, nodes: Any, constants: dict[str, Any], shape: Any, outputs: Any = ("y",), opset: int = 14) -> Path:
+    """A file of one input x and outputs of any shape."""
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+def lstm(
+    x: str = "x", outputs: Any = ("Y", "h", "c_"), name: str = "", bias: bool = True, more: Any = (), **options: Any
+):
+    inputs = [x, f"W{name}", f"R{name}", f"B{name}" if bias else "", *more]
+    return helper.make_node("LSTM", inputs, list(outputs), name=f"lstm{name}", hidden_size=UNITS, **options)
+
+
+def node(kind: str, inputs: str, output: str, **options: Any) -> Any:
+    return helper.make_node(kind, inputs.split(), [output], name=f"{kind.lower()}_{output}", **options)
+
+
+GEMM = node("Gemm", "z V c", "y", transB=1)
+MATMUL = [node("MatMul", "z V", "m"), node("Add", "m c", "y")]
+
+
+def heads() -> dict[str, tuple[list[Any], dict[str, Any]]]:
+    """What may follow the last hidden states z (batch, features)."""
+    return {
+        "gemm": ([GEMM], head()),
+        "gemm, scaled": ([node("Gemm", "z V c", "y", alpha=0.5, beta=2.0)], head(transposed=False)),
+        "gemm without bias": ([node("Gemm", "z V", "y", transB=1)], head()),
+        "matmul": (MATMUL, head(transposed=False)),
+        "matmul without bias": ([node("MatMul", "z V", "y")], head(transposed=False)),
+        "bias first": ([MATMUL[0], node("Add", "c m", "y")], head(transposed=False)),
+        "softmax": ([node("Gemm", "z V c", "a", transB=1), node("Softmax", "a", "y", axis=1)], head()),
+        "none": ([node("Identity", "z", "y")], {}),
+    }
+
+
+@pytest.mark.parametrize(("name", "layout", "bias"), [*itertools.product(heads(), (0, 1), (True, False))])
+def test_an_import_computes_what_the_runtime_computes(tmp_path, name, layout, bias):
+    """Both layouts, with biases and without, every head behind the last hidden state; the command compares."""
+    behind, constants = heads()[name]
+    nodes = [lstm(bias=bias, layout=layout), node("Squeeze", "h one", "z"), *behind]
+    constants = constants | weights(bias=bias) | {"one": [1 if layout else 0]}
+    shape = (None, None, FEATURES)
+    if layout:  # which onnxruntime refuses to compute
+        path = save(tmp_path / "m.onnx", nodes, constants, shape)
+        same = save(tmp_path / "s.onnx", [lstm(bias=bias), *nodes[1:]], constants | {"one": [0]}, TIME_FIRST)
+        x = RNG.normal(0, 1, TIME_FIRST).astype(np.float32)
+        y = onnxruntime.InferenceSession(same, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+        assert is_alike(path, x.transpose(1, 0, 2), y)
+        return
+    done = run(save(tmp_path / "m.onnx", nodes, constants, shape), "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= BOUND
+
+
+def surroundings() -> dict[str, tuple[list[Any], dict[str, Any], Any, int]]:
+    """Nodes around LSTMs as exporters write them, their constants, the input's shape and the opset."""
+    to_time = node("Transpose", "x", "t", perm=[1, 0, 2])
+    two = weights() | weights(UNITS, name="2")
+    zeros = np.zeros((1, BATCH, UNITS), np.float32)
+    grown = [
+        node("ConstantOfShape", "sizes", "n"),
+        node("Expand", "zero wide", "e"),
+        lstm(more=("", "n", "e")),
+        node("Squeeze", "h one", "z"),
+        GEMM,
+    ]
+    return {
+        "last step gathered": (
+            [
+                *(to_time, lstm("t"), node("Squeeze", "Y one", "s"), node("Transpose", "s", "b", perm=[1, 0, 2])),
+                *(node("Gather", "b last", "z", axis=1), GEMM),
+            ],
+            weights() | head() | {"one": [1], "last": np.array(-1)},
+            BATCH_FIRST,
+            14,
+        ),
+        "gathered as a list": (
+            [
+                *(to_time, lstm("t"), node("Squeeze", "Y one", "s"), node("Gather", "s last", "g", axis=0)),
+                *(node("Squeeze", "g front", "z"), GEMM),
+            ],
+            weights() | head() | {"one": [1], "last": [-1], "front": [0]},
+            BATCH_FIRST,
+            14,
+        ),
+        "two layers, every step": (
+            [
+                *(lstm(), node("Squeeze", "Y one", "s"), lstm("s", ("Y2",), "2"), node("Squeeze", "Y2 one", "z")),
+                *MATMUL,
+            ],
+            two | head(transposed=False) | {"one": [1]},
+            TIME_FIRST,
+            14,
+        ),
+        "reshaped": (
+            [lstm(), node("Transpose", "Y", "s", perm=[0, 2, 1, 3]), node("Reshape", "s shape", "z"), *MATMUL],
+            weights() | head(transposed=False) | {"shape": [0, 0, -1]},
+            TIME_FIRST,
+            14,
+        ),
+        "axes as attributes": (
+            [lstm(), helper.make_node("Squeeze", ["h"], ["z"], axes=[0]), GEMM],
+            weights() | head(),
+            TIME_FIRST,
+            11,
+        ),
+        "defaults spelt out": (
+            [
+                lstm(direction="forward", activations=["Sigmoid", "Tanh", "Tanh"], input_forget=0),
+                *(node("Squeeze", "h one", "z"), GEMM),
+            ],
+            weights() | head() | {"one": [0]},
+            TIME_FIRST,
+            14,
+        ),
+        "zero states": (
+            [lstm(more=("", "n", "n")), node("Squeeze", "h one", "z"), GEMM],
+            weights() | head() | {"one": [0], "n": zeros},
+            TIME_FIRST,
+            14,
+        ),
+        "zero states that are computed": (
+            grown,
+            weights()
+            | head()
+            | {
+                "one": [0],
+                "sizes": [1, BATCH, UNITS],
+                "wide": [1, BATCH, UNITS],
+                "zero": np.zeros((1, 1, 1), np.float32),
+            },
+            TIME_FIRST,
+            14,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", surroundings())
+def test_what_exporters_put_around_a_layer_is_followed(tmp_path, name):
+    """Transposed, squeezed, gathered, reshaped: the outputs are the runtime's, by the command itself."""
+    nodes, constants, shape, opset = surroundings()[name]
+    path = save(tmp_path / "m.onnx", nodes, constants, shape, opset=opset)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= BOUND
+
+
+def test_a_fixed_number_of_steps_is_the_window(tmp_path):
+    """Also behind a transposition."""
+    nodes, constants, shape, _ = surroundings()["last step gathered"]
+    assert model_in(save(tmp_path / "m.onnx", nodes, constants, shape)).interface.task.window == STEPS
+
+
+def test_the_states_as_further_outputs_are_passed_over(tmp_path):
+    """A stream carries them itself; any other second output stands in the way."""
+    nodes = [lstm(), node("Squeeze", "h one", "z"), GEMM, node("Relu", "z", "other")]
+    constants = weights() | head() | {"one": [0]}
+    assert run(save(tmp_path / "m.onnx", nodes, constants, TIME_FIRST, ("y", "h", "c_")), "--check").exit_code == 0
+    path = save(tmp_path / "m.onnx", nodes, constants, TIME_FIRST, ("y", "other"))
+    assert "is a second output" in refused(path, "-o", tmp_path / "m.safetensors")
+
+
+REFUSED = {
+    "reverse": (lstm(direction="reverse"), "direction is reverse"),
+    "bidirectional": (lstm(direction="bidirectional"), "direction is bidirectional"),
+    "clip": (lstm(clip=3.0), "clip is 3.0"),
+    "input_forget": (lstm(input_forget=1), "input_forget is 1"),
+    "activations": (lstm(activations=["HardSigmoid", "Tanh", "Tanh"]), "activations is HardSigmoid Tanh Tanh"),
+    "sequence_lens": (lstm(more=("lens",)), "sequence_lens"),
+    "initial_h": (lstm(more=("", "ones")), "initial_h is not zero"),
+    "initial_c": (lstm(more=("", "", "ones")), "initial_c is not zero"),
+    "peepholes": (lstm(more=("", "", "", "P")), "peepholes"),
+    "cell state": (lstm(outputs=("Y", "c_", "h")), "cell state"),
+    "Loop": (node("Loop", "count true x", "h", body=helper.make_graph([], "body", [], [])), "is a program"),
+    "Scan": (node("Scan", "x", "h", body=helper.make_graph([], "body", [], []), num_scan_inputs=1), "is a program"),
+    "If": (
+        node(
+            "If",
+            "x",
+            "h",
+            then_branch=helper.make_graph([], "a", [], []),
+            else_branch=helper.make_graph([], "b", [], []),
+        ),
+        "chooses while it runs",
+    ),
+    "GRU": (helper.make_node("GRU", ["x", "W", "R"], ["Y", "h"], hidden_size=UNITS), "another cell"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_cell_here_has_not_is_refused_by_name(tmp_path, name):
+    """One line that names it, exit code 2."""
+    made, says = REFUSED[name]
+    constants = (
+        weights() | head() | {"one": [0], "lens": np.full(BATCH, 3, np.int32), "P": np.ones((1, 3 * UNITS), "f4")}
+    )
+    constants |= {"ones": np.ones((1, BATCH, UNITS), np.float32), "count": np.array(3), "true": np.array(True)}
+    path = save(tmp_path / "m.onnx", [made, node("Squeeze", "h one", "z"), GEMM], constants, TIME_FIRST)
+    assert says in refused(path, "-o", tmp_path / "m.safetensors")
+
+
+BACKEND_TESTS = {
+    "test_lstm_defaults": "",
+    "test_lstm_with_initial_bias": "",
+    "test_lstm_batchwise": "",
+    "test_lstm_with_peepholes": "sequence_lens",
+    "test_lstm_reverse": "direction is reverse",
+    "test_lstm_bidirectional": "direction is bidirectional",
+}
+"""Every LSTM node test of the package onnx → how it is refused; empty if it is imported."""
+
+
+@pytest.fixture(scope="module")
+def backend_cases() -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy in the making of other operators' tests
+        from onnx.backend.test.case.node import collect_testcases
+
+        return {case.name: case for case in collect_testcases("LSTM")}
+
+
+def test_the_table_names_every_backend_test_of_an_lstm(backend_cases):
+    """A new one asks for a decision."""
+    assert backend_cases.keys() == BACKEND_TESTS.keys()
+
+
+@pytest.mark.parametrize("name", BACKEND_TESTS)
+def test_a_backend_test_is_computed_or_refused_by_name(backend_cases, tmp_path, name):
+    """Weights, which these tests feed as inputs, are constants, as in a trained model's file."""
+    case = backend_cases[name]
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    inputs, outputs = case.data_sets[0]
+    names = [value.name for value in case.model.graph.input]
+    for key, value in list(zip(names, inputs, strict=True))[1:]:
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), key))
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path)
+    if BACKEND_TESTS[name]:
+        assert BACKEND_TESTS[name] in refused(path, "-o", tmp_path / "m.safetensors")
+        return
+    chain = read(path)
+    order = [chain.input_axes.index(axis) for axis in ("batch", "time", "features")]
+    x = np.asarray(inputs[0]).transpose(order)
+    for ours in outputs_as_in_file(network_of(chain, path), model_in(path, task="regress"), x):
+        # float32 of the test's own sums.
+        assert np.allclose(ours.ravel(), np.asarray(outputs[0]).ravel(), rtol=1e-5, atol=1e-7)
+
+
+# ---- files made to hurt ----
+
+
+def plain(path: Path, **changes: Any) -> Path:
+    nodes = [lstm(), node("Squeeze", "h one", "z"), GEMM]
+    return save(path, nodes, weights() | head() | {"one": [0]} | changes, TIME_FIRST)
+
+
+def test_a_truncated_file_is_one_line(tmp_path):
+    """Cut anywhere: a protobuf may end where it likes, and then lacks what comes later."""
+    content = plain(tmp_path / "m.onnx").read_bytes()
+    for k in range(0, 100, 3):
+        (tmp_path / "cut.onnx").write_bytes(content[: len(content) * k // 100])
+        refused(tmp_path / "cut.onnx", "-o", tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damage_never_ends_in_a_traceback(tmp_path, seed):
+    """Random bytes changed: imported, or refused in one line."""
+    content = bytearray(plain(tmp_path / "m.onnx").read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, len(content), 8):
+        content[place] = rng.integers(0, 256)
+    (tmp_path / "m.onnx").write_bytes(content)
+    done = run(tmp_path / "m.onnx", "--no-compare", "-q", "-o", tmp_path / "m.safetensors")
+    assert done.exit_code in (0, 2), done.exception
+    assert done.exit_code == 0 or done.stderr.count("\n") == 1
+
+
+def test_a_name_that_is_no_text_is_one_line(tmp_path):
+    """Protobuf gives bytes where it is not UTF-8."""
+    path = plain(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"gemm_y", b"gem\xff_y"))
+    assert "is no text" in refused(path, "--check")
+
+
+def test_numbers_that_are_none_are_refused(tmp_path):
+    """A NaN among the weights."""
+    bad = weights()["W"]
+    bad[0, 0, 0] = np.nan
+    assert "not finite" in refused(plain(tmp_path / "m.onnx", W=bad), "-o", tmp_path / "m.safetensors")
+
+
+def with_tensor(path: Path, change: Any) -> Path:
+    """The plain file with its W changed."""
+    model = onnx.load(plain(path))
+    change(next(tensor for tensor in model.graph.initializer if tensor.name == "W"))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def beside(location: str, length: int = 4 * 4 * UNITS * FEATURES, offset: int = 0) -> Any:
+    def change(tensor: Any) -> None:
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", location), ("offset", offset), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.dims.__setitem__(1, 10**6), "has 240 B, its shape"),
+        (lambda t: t.dims.__setitem__(1, 10**9), "the limit is"),
+        (lambda t: t.dims.__setitem__(1, -1), "export it as float32"),
+        (lambda t: setattr(t, "data_type", TensorProto.STRING), "export it as float32"),
+        (beside("../w.bin"), "outside the model's folder"),
+        (beside("/etc/passwd"), "outside the model's folder"),
+        (beside("link.bin"), "outside the model's folder"),
+        (beside("w.bin", offset=8), "which has 240"),
+        (beside("w.bin", length=10**10), "which has 240"),
+        (beside("gone.bin"), "cannot be read"),
+    ],
+    ids=["shape", "huge", "negative", "text", "parent", "absolute", "link", "offset", "length", "gone"],
+)
+def test_a_tensor_that_lies_is_refused(tmp_path, change, says):
+    """About its shape, its type or its place; what lies outside the folder is never opened."""
+    (tmp_path / "w.bin").write_bytes(bytes(240))
+    (tmp_path / "link.bin").symlink_to("/etc/passwd")
+    assert says in refused(with_tensor(tmp_path / "m.onnx", change), "-o", tmp_path / "m.safetensors")
+
+
+def test_weights_beside_the_file_are_read(tmp_path):
+    """Within the model's folder, and of the size that is said."""
+    real = onnx.load(plain(tmp_path / "m.onnx"))
+    content = next(t for t in real.graph.initializer if t.name == "W").raw_data
+    kept = model_in(tmp_path / "m.onnx").layers[0].kernel
+    (tmp_path / "w.bin").write_bytes(b"12345678" + content)
+    model = with_tensor(tmp_path / "n.onnx", beside("w.bin", offset=8))
+    assert kept.shape == (4, UNITS, FEATURES)
+    given = np.frombuffer(content, "<f4").reshape(4, UNITS, FEATURES)
+    assert np.array_equal(model_in(model).layers[0].kernel, given[[0, 2, 3, 1]])
+
+
+def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
+    """Exit code 3."""
+    import sys
+
+    plain(tmp_path / "m.onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert "pip install 'edge-lstm[onnx]'" in refused(tmp_path / "m.onnx", "--check", code=3)
