@@ -1,6 +1,6 @@
 """The trained model in floating point: weights, what goes in, what comes out.
 
-A model is a stack of LSTM layers and one dense head, applied one sample at a time. Shapes use
+A model is a stack of recurrent layers and one dense head, applied one sample at a time. Shapes use
 F = features of a layer's input, H = units, O = outputs, C = channels of the sensor.
 
 Everything here is immutable data, checked once on construction; nothing downstream checks it again.
@@ -12,70 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edge_lstm.cell_weights import CellWeights
 from edge_lstm.errors import ModelError
+from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
-
-GATES = ("i", "f", "g", "o")
-"""Order of the four gates in every array of this project: input, forget, candidate, output.
-
-It is the order of Keras (which calls the third ``c``) and of TFLite."""
+__all__ = [
+    *("GATES", "CellWeights", "FastGrnnWeights", "GruWeights", "LstmWeights", "RnnWeights"),
+    *("AnomalyRule", "DenseWeights", "Float32", "Float64", "FloatModel", "Interface", "Scaling", "Task", "TaskKind"),
+    "frozen",
+]
 
 TaskKind = Literal["classify", "tag", "forecast", "regress", "anomaly"]
-
-
-def frozen(array: Any, dtype: Any) -> Any:
-    """A read-only copy, so that a frozen dataclass is frozen all the way down.
-
-    Raises:
-        ModelError: if an integer would change its value: arrays are stored, never rounded or wrapped.
-    """
-    copy = np.array(array).astype(dtype, order="C")
-    if copy.dtype.kind in "iu" and not np.array_equal(copy, array):
-        raise ModelError(f"a value of {np.asarray(array).dtype} does not fit {copy.dtype}")
-    copy.setflags(write=False)
-    return copy
-
-
-@dataclass(frozen=True, eq=False)
-class LstmWeights:
-    """One LSTM layer.
-
-    Args:
-        kernel: (4, H, F) weights of the layer's input, gate by gate in the order of ``GATES``.
-        recurrent: (4, H, H) weights of the hidden state.
-        bias: (4, H).
-
-    Raises:
-        ModelError: if the shapes disagree or a value is not finite.
-    """
-
-    kernel: Float32
-    recurrent: Float32
-    bias: Float32
-
-    def __post_init__(self) -> None:
-        for name in ("kernel", "recurrent", "bias"):
-            object.__setattr__(self, name, frozen(getattr(self, name), np.float32))
-        if self.kernel.ndim != 3 or self.kernel.shape[0] != 4 or 0 in self.kernel.shape:
-            raise ModelError(f"LSTM kernel has shape {self.kernel.shape}; expected (4, units, features)")
-        units = self.kernel.shape[1]
-        if self.recurrent.shape != (4, units, units):
-            raise ModelError(f"LSTM recurrent weights have shape {self.recurrent.shape}; expected {(4, units, units)}")
-        if self.bias.shape != (4, units):
-            raise ModelError(f"LSTM bias has shape {self.bias.shape}; expected {(4, units)}")
-        _refuse_non_finite("LSTM layer", self.kernel, self.recurrent, self.bias)
-
-    @property
-    def features(self) -> int:
-        return int(self.kernel.shape[2])
-
-    @property
-    def units(self) -> int:
-        return int(self.kernel.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +45,7 @@ class DenseWeights:
             raise ModelError(f"head weights have shape {self.weights.shape}; expected (outputs, units)")
         if self.bias.shape != self.weights.shape[:1]:
             raise ModelError(f"head bias has shape {self.bias.shape}; expected {self.weights.shape[:1]}")
-        _refuse_non_finite("head", self.weights, self.bias)
+        refuse_non_finite("head", self.weights, self.bias)
 
     @property
     def outputs(self) -> int:
@@ -125,7 +73,7 @@ class Scaling:
             raise ModelError(
                 f"scaling has offset {self.offset.shape} and scale {self.scale.shape}; expected (channels,)"
             )
-        _refuse_non_finite("scaling", self.offset, self.scale)
+        refuse_non_finite("scaling", self.offset, self.scale)
         if not (self.scale > 0).all():
             raise ModelError("scaling has a scale that is not positive; a constant channel takes scale 1")
 
@@ -243,20 +191,20 @@ class Interface:
 
 @dataclass(frozen=True, eq=False)
 class FloatModel:
-    """A trained network: LSTM layers, a dense head and its interface.
+    """A trained network: recurrent layers, of any cells, a dense head and its interface.
 
     Raises:
         ModelError: if the layers, the head and the interface do not fit together.
     """
 
-    layers: tuple[LstmWeights, ...]
+    layers: tuple[CellWeights, ...]
     head: DenseWeights
     interface: Interface
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
-            raise ModelError("a model needs at least one LSTM layer")
+            raise ModelError("a model needs at least one recurrent layer")
         widths = [len(self.interface.channels), *(layer.units for layer in self.layers)]
         for index, (layer, width) in enumerate(zip(self.layers, widths, strict=False)):
             if layer.features != width:
@@ -271,14 +219,8 @@ class FloatModel:
     @property
     def parameters(self) -> int:
         """Number of trained parameters."""
-        arrays = [a for layer in self.layers for a in (layer.kernel, layer.recurrent, layer.bias)]
-        return sum(a.size for a in arrays) + self.head.weights.size + self.head.bias.size
+        return sum(layer.parameters for layer in self.layers) + self.head.weights.size + self.head.bias.size
 
     def with_interface(self, **changes: Any) -> FloatModel:
         """The same network with some fields of its interface replaced."""
         return replace(self, interface=replace(self.interface, **changes))
-
-
-def _refuse_non_finite(what: str, *arrays: NDArray[np.floating[Any]]) -> None:
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ModelError(f"{what} holds a value that is not finite")

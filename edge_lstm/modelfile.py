@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from edge_lstm.cell_weights import CELLS, CellWeights, LstmWeights
 from edge_lstm.errors import EdgeLstmError, ModelError
 from edge_lstm.files import write_atomically
 from edge_lstm.integer import (
@@ -30,7 +31,7 @@ from edge_lstm.integer import (
     TfliteModel,
 )
 from edge_lstm.integer_step import StepModel, from_arrays, to_arrays
-from edge_lstm.model import AnomalyRule, DenseWeights, FloatModel, Interface, LstmWeights, Scaling, Task
+from edge_lstm.model import AnomalyRule, DenseWeights, FloatModel, Interface, Scaling, Task
 
 Model = FloatModel | NativeModel | TfliteModel | StepModel
 Arrays = dict[str, NDArray[Any]]
@@ -143,16 +144,25 @@ def _scaling_from_json(values: Header) -> Scaling:
 def _float_arrays(model: FloatModel) -> tuple[Arrays, Header]:
     arrays: Arrays = {"head.weights": model.head.weights, "head.bias": model.head.bias}
     for k, layer in enumerate(model.layers):
-        arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in ("kernel", "recurrent", "bias")}
-    return arrays, {"layers": len(model.layers)}
+        arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in layer.arrays}
+    cells = [{"cell": x.cell, **{name: getattr(x, name) for name in x.numbers}} for x in model.layers]
+    return arrays, {"layers": cells}
 
 
 def _float_model(arrays: Arrays, header: Header, interface: Interface) -> FloatModel:
-    layers = tuple(
-        LstmWeights(*(arrays[f"layers.{k}.{name}"] for name in ("kernel", "recurrent", "bias")))
-        for k in range(header["layers"])
-    )
+    layers = tuple(_cell_weights(arrays, f"layers.{k}", row) for k, row in enumerate(_cells(header["layers"])))
     return FloatModel(layers, DenseWeights(arrays["head.weights"], arrays["head.bias"]), interface)
+
+
+def _cells(layers: Any) -> list[Header]:
+    """The rows of a header; files of before there were other cells count their LSTM layers."""
+    return [{"cell": LstmWeights.cell}] * layers if isinstance(layers, int) else layers
+
+
+def _cell_weights(arrays: Arrays, prefix: str, row: Header) -> CellWeights:
+    weights = CELLS[row["cell"]]
+    numbers = {name: row[name] for name in weights.numbers}
+    return weights(**{name: arrays[f"{prefix}.{name}"] for name in weights.arrays}, **numbers)
 
 
 _AFFINE = ("weights", "bias", "multiplier", "shift")

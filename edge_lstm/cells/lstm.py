@@ -9,21 +9,14 @@ Hochreiter & Schmidhuber (1997) with forget gates (Gers et al., 2000), without p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fixed import multiply_by_quantised_multiplier, saturate16
 from edge_lstm.arithmetic.fused import FusedRules
-from edge_lstm.integer import Affine, Int8, Int32, Int64, NativeLstm, Quant, TfliteLstm
+from edge_lstm.cells.common import AffineRows, Array, CellTap, report, sigmoid
+from edge_lstm.integer import Int8, Int32, Int64, NativeLstm, Quant, TfliteLstm
 from edge_lstm.model import GATES, Float32, LstmWeights
-
-Array = NDArray[Any]
-CellTap = Callable[[str, Array], None]
-"""Sees every tensor of a step by name: x, h_before, {i,f,g,o}_pre, i, f, g, o, c, h."""
 
 
 class FloatLstm:
@@ -41,12 +34,12 @@ class FloatLstm:
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         z = np.concatenate([x, h], axis=1) @ self._weights + self._bias
         z_i, z_f, z_g, z_o = np.split(z, 4, axis=1)
-        i, f, o = _sigmoid(z_i), _sigmoid(z_f), _sigmoid(z_o)
+        i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
         g = np.tanh(z_g)
         c_new = f * c + i * g
         h_new = o * np.tanh(c_new)
         if tap is not None:
-            _report(tap, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
+            report(tap, GATES, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
         return h_new, c_new
 
 
@@ -64,13 +57,13 @@ class NativeLstmCell:
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         z = native.saturate16(self._pre_activations(x, h))
         z_i, z_f, z_g, z_o = np.split(z, 4, axis=1)
-        sigmoid, tanh = native.sigmoid_table(), native.tanh_table()
-        i, f, o = (sigmoid[v + 32768] for v in (z_i, z_f, z_o))
+        squash, tanh = native.sigmoid_table(), native.tanh_table()
+        i, f, o = (squash[v + 32768] for v in (z_i, z_f, z_o))
         g = tanh[z_g + 32768]
         c_new = native.update_cell(f, c, i, g)
         h_new = native.update_hidden(o, native.squash_cell(c_new), self._hidden_bits, self._narrow)
         if tap is not None:
-            _report(tap, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
+            report(tap, GATES, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
         return h_new, c_new
 
     def _pre_activations(self, x: Array, h: Array) -> Int32:
@@ -78,21 +71,6 @@ class NativeLstmCell:
             return self._rows[0](np.concatenate([x, h], axis=1))
         over_x, over_h = self._rows
         return over_x(x) + over_h(h)
-
-
-class AffineRows:
-    """An ``Affine`` block, ready to be applied to (B, N) codes."""
-
-    def __init__(self, block: Affine) -> None:
-        # Accumulators stay below 2**24, where a float32 matrix product is exact whatever its order, and much
-        # faster than an integer one.
-        self._weights = block.weights.T.astype(np.float32)
-        self._bias = block.bias
-        self._multiplier, self._shift = block.multiplier, block.shift
-
-    def __call__(self, v: Array) -> Int32:
-        accumulator = (v.astype(np.float32) @ self._weights).astype(np.int32) + self._bias
-        return native.requantise(accumulator, self._multiplier, self._shift)
 
 
 class FusedLstm:
@@ -120,7 +98,7 @@ class FusedLstm:
         product = multiply_by_quantised_multiplier(o * squashed, self._hidden_multiplier)
         h_new = np.clip(product + self._hidden.zero, -128, 127)
         if tap is not None:
-            _report(tap, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
+            report(tap, GATES, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
         return h_new, c_new
 
 
@@ -138,18 +116,3 @@ class FusedRows:
 
     def __call__(self, v: Array) -> Int64:
         return multiply_by_quantised_multiplier((v @ self._weights).astype(np.int64) + self._bias, self._multiplier)
-
-
-def _sigmoid(z: Array) -> Array:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)))
-
-
-def _report(tap: CellTap, x: Array, h: Array, pre: Any, gates: Any, c_new: Array, h_new: Array) -> None:
-    tap("x", x)
-    tap("h_before", h)
-    for name, value in zip(GATES, pre, strict=True):
-        tap(f"{name}_pre", value)
-    for name, value in zip(GATES, gates, strict=True):
-        tap(name, value)
-    tap("c", c_new)
-    tap("h", h_new)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import tflite_ops as ops
 from edge_lstm.arithmetic.gemmlowp32 import ALL_INT8
-from edge_lstm.cells.lstm import CellTap
+from edge_lstm.cells.common import CellTap
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import SIGMOID_OUTPUT, TANH_OUTPUT, StepLstm
 from edge_lstm.model import GATES

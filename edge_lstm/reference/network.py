@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fused import RULES, FusedRules
 from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
-from edge_lstm.cells.lstm import AffineRows, CellTap, FloatLstm, FusedLstm, NativeLstmCell
+from edge_lstm.cells.common import AffineRows, Cell, CellTap
+from edge_lstm.cells.gated import FloatFastGrnn, FloatGru, FloatRnn
+from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
 from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.errors import ModelError
 from edge_lstm.integer import Affine, Arithmetic, NativeModel, TfliteDense, TfliteModel
 from edge_lstm.integer_step import StepModel
-from edge_lstm.model import DenseWeights, FloatModel
+from edge_lstm.model import DenseWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
 
 Array = NDArray[Any]
 State = tuple[tuple[Array, Array], ...]
@@ -26,12 +28,13 @@ Tap = Callable[[int, str, Array], None]
 """Sees (layer, tensor name, value) for every tensor of a step; the head is layer ``len(layers)``, tensor ``y``."""
 
 
-class Cell(Protocol):
-    units: int
-
-    def zero_state(self, batch: int) -> tuple[Array, Array]: ...
-
-    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]: ...
+FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
+    LstmWeights: FloatLstm,
+    GruWeights: FloatGru,
+    RnnWeights: FloatRnn,
+    FastGrnnWeights: FloatFastGrnn,
+}
+"""The step of each kind of layer in floating point."""
 
 
 class Network:
@@ -71,7 +74,7 @@ def network(
     """
     if isinstance(model, FloatModel):
         _require(arithmetic, (None,), "a float model")
-        return Network([FloatLstm(layer) for layer in model.layers], _float_head(model.head))
+        return Network([FLOAT_CELLS[type(layer)](layer) for layer in model.layers], _float_head(model.head))
     if isinstance(model, NativeModel):
         _require(arithmetic, (None, "native"), "a native model")
         return Network([NativeLstmCell(layer) for layer in model.layers], _native_head(model.head))

@@ -1,0 +1,187 @@
+"""The weights of recurrent layers, cell by cell.
+
+Shapes: F = features of the layer's input, H = units, G = gates of the cell. Kernels are (G, H, F), recurrent weights
+(G, H, H), gate by gate in the order of the cell's ``gates``. ``x`` is the layer's input and ``h`` its hidden state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edge_lstm.errors import ModelError
+from edge_lstm.values import Float32, frozen, refuse_non_finite
+
+GATES = ("i", "f", "g", "o")
+"""Order of the four gates of an LSTM in every array of this project: input, forget, candidate, output.
+
+It is the order of Keras (which calls the third ``c``) and of TFLite."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """What every recurrent layer has."""
+
+    kernel: Float32
+    recurrent: Float32
+    bias: Float32
+
+    cell: ClassVar[str]
+    """Its name, as a project file and the headers of model files have it."""
+    gates: ClassVar[tuple[str, ...]]
+    """Names of the pre-activations."""
+    matrices: ClassVar[int]
+    """G: how many kernels and recurrent weights there are."""
+    arrays: ClassVar[tuple[str, ...]] = ("kernel", "recurrent", "bias")
+    """Names of the trained arrays."""
+    numbers: ClassVar[tuple[str, ...]] = ()
+    """Names of what else the layer is made of: numbers and choices, JSON values."""
+
+    def __post_init__(self) -> None:
+        for name in self.arrays:
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float32))
+        what, count = self.cell.upper(), self.matrices
+        if self.kernel.ndim != 3 or self.kernel.shape[0] != count or 0 in self.kernel.shape:
+            raise ModelError(f"{what} kernel has shape {self.kernel.shape}; expected ({count}, units, features)")
+        units = self.kernel.shape[1]
+        if self.recurrent.shape != (count, units, units):
+            raise ModelError(
+                f"{what} recurrent weights have shape {self.recurrent.shape}; expected {(count, units, units)}"
+            )
+        for name, shape in self._biases(units).items():
+            if getattr(self, name).shape != shape:
+                raise ModelError(
+                    f"{what} {name.replace('_', ' ')} has shape {getattr(self, name).shape}; expected {shape}"
+                )
+        refuse_non_finite(f"{what} layer", *(getattr(self, name) for name in self.arrays))
+
+    def _biases(self, units: int) -> dict[str, tuple[int, ...]]:
+        return {"bias": (len(self.gates), units)}
+
+    @property
+    def features(self) -> int:
+        return int(self.kernel.shape[2])
+
+    @property
+    def units(self) -> int:
+        return int(self.kernel.shape[1])
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(getattr(self, name).size for name in self.arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class LstmWeights(_Weights):
+    """One LSTM layer (Hochreiter & Schmidhuber, 1997; forget gates by Gers et al., 2000), without peepholes::
+
+        i, f, o = σ(W x + R h + b)      g = tanh(W x + R h + b)
+        c' = f·c + i·g                  h' = o·tanh(c')
+
+    Args:
+        kernel: (4, H, F), gates i, f, g, o.
+        recurrent: (4, H, H).
+        bias: (4, H).
+
+    Raises:
+        ModelError: if the shapes disagree or a value is not finite.
+    """
+
+    cell, gates, matrices = "lstm", GATES, 4
+
+
+@dataclass(frozen=True, eq=False)
+class GruWeights(_Weights):
+    """One GRU layer (Cho et al., 2014; the reset after the product as in cuDNN, which Keras and PyTorch follow)::
+
+        z, r = σ(W x + R h + b)                         update and reset gate
+        n = tanh(W x + b + r·(R h + b_h))               reset_after: ``linear_before_reset`` of ONNX
+        n = tanh(W x + b + R (r·h))                     otherwise
+        h' = z·h + (1 - z)·n
+
+    Args:
+        kernel: (3, H, F), gates z, r, n.
+        recurrent: (3, H, H).
+        bias: (3, H).
+        reset_bias: (H,) b_h, which the reset gate scales; zero unless ``reset_after``.
+
+    Raises:
+        ModelError: if the shapes disagree, a value is not finite, or there is a reset bias without reset_after.
+    """
+
+    reset_bias: Float32
+    reset_after: bool = True
+
+    cell, gates, matrices = "gru", ("z", "r", "n"), 3
+    arrays, numbers = ("kernel", "recurrent", "bias", "reset_bias"), ("reset_after",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.reset_after and self.reset_bias.any():
+            raise ModelError("a GRU that resets before the product has no bias there; add it to the candidate's")
+
+    def _biases(self, units: int) -> dict[str, tuple[int, ...]]:
+        return {"bias": (3, units), "reset_bias": (units,)}
+
+
+@dataclass(frozen=True, eq=False)
+class RnnWeights(_Weights):
+    """One layer of the simple recurrent network (Elman, 1990): ``h' = tanh(W x + R h + b)``.
+
+    Args:
+        kernel: (1, H, F).
+        recurrent: (1, H, H).
+        bias: (1, H).
+
+    Raises:
+        ModelError: if the shapes disagree or a value is not finite.
+    """
+
+    cell, gates, matrices = "rnn", ("n",), 1
+
+
+@dataclass(frozen=True, eq=False)
+class FastGrnnWeights(_Weights):
+    """One FastGRNN layer (Kusupati et al., 2018), whose gate and candidate share one kernel::
+
+        p = W x + R h
+        z = σ(p + b_z)      n = tanh(p + b_n)
+        h' = z·h + (ζ (1 - z) + ν)·n
+
+    Args:
+        kernel: (1, H, F).
+        recurrent: (1, H, H).
+        bias: (2, H): b_z, b_n.
+        zeta, nu: in 0..1, after the sigmoid that keeps them there in training.
+
+    Raises:
+        ModelError: if the shapes disagree, a value is not finite, or zeta or nu is outside 0..1.
+    """
+
+    zeta: float = 1.0
+    nu: float = 0.0
+
+    cell, gates, matrices = "fastgrnn", ("z", "n"), 1
+    numbers = ("zeta", "nu")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.numbers:
+            object.__setattr__(self, name, float(np.float32(getattr(self, name))))
+            if not 0 <= getattr(self, name) <= 1:
+                raise ModelError(f"FASTGRNN {name} is {getattr(self, name)}; expected a number in 0..1")
+
+    @property
+    def parameters(self) -> int:
+        return super().parameters + len(self.numbers)
+
+
+CellWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
+
+CELLS: dict[str, type[CellWeights]] = {
+    weights.cell: weights for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights)
+}
+"""Every cell by its name."""

@@ -1,0 +1,88 @@
+"""GRU, simple RNN and FastGRNN in floating point; their equations are in ``edge_lstm.cell_weights``.
+
+Besides what every cell tells a tap, these tell ``over_x`` and ``over_h``: the rows over x and over h before they are added,
+because integers saturate each by itself; and a GRU that resets before its product ``reset``, which is r·h.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.cells.common import Array, CellTap, report, sigmoid
+from edge_lstm.model import FastGrnnWeights, GruWeights, RnnWeights
+
+
+class _FloatCell:
+    """What the three share, in float64, on (B, F) scaled inputs."""
+
+    def __init__(self, weights: GruWeights | RnnWeights | FastGrnnWeights) -> None:
+        self.units = weights.units
+        self._kernel = weights.kernel.astype(np.float64).reshape(-1, weights.features).T
+        self._recurrent = weights.recurrent.astype(np.float64).reshape(-1, weights.units).T
+        self._bias = weights.bias.astype(np.float64)
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        return np.zeros((batch, self.units)), np.zeros((batch, self.units))
+
+
+class FloatGru(_FloatCell):
+    def __init__(self, weights: GruWeights) -> None:
+        super().__init__(weights)
+        self._reset_after, self._reset_bias = weights.reset_after, weights.reset_bias.astype(np.float64)
+        if not weights.reset_after:
+            self._recurrent, self._over_reset = np.split(self._recurrent, [2 * self.units], axis=1)
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        units = self.units
+        over_x = x @ self._kernel + self._bias.reshape(-1)
+        over_h = h @ self._recurrent
+        z_pre, r_pre = np.split(over_x[:, : 2 * units] + over_h[:, : 2 * units], 2, axis=1)
+        z, r = sigmoid(z_pre), sigmoid(r_pre)
+        if self._reset_after:
+            over_h[:, 2 * units :] += self._reset_bias
+            n_pre = over_x[:, 2 * units :] + r * over_h[:, 2 * units :]
+        else:
+            n_pre = over_x[:, 2 * units :] + (r * h) @ self._over_reset
+        n = np.tanh(n_pre)
+        h_new = z * h + (1 - z) * n
+        if tap is not None:
+            _tell_rows(tap, over_x, over_h)
+            if not self._reset_after:
+                tap("reset", r * h)
+                tap("over_reset", (r * h) @ self._over_reset)
+            report(tap, GruWeights.gates, x, h, (z_pre, r_pre, n_pre), (z, r, n), h_new, h_new)
+        return h_new, h_new
+
+
+class FloatRnn(_FloatCell):
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        over_x, over_h = x @ self._kernel + self._bias[0], h @ self._recurrent
+        pre = over_x + over_h
+        h_new = np.tanh(pre)
+        if tap is not None:
+            _tell_rows(tap, over_x, over_h)
+            report(tap, RnnWeights.gates, x, h, (pre,), (h_new,), h_new, h_new)
+        return h_new, h_new
+
+
+class FloatFastGrnn(_FloatCell):
+    def __init__(self, weights: FastGrnnWeights) -> None:
+        super().__init__(weights)
+        self._zeta, self._nu = weights.zeta, weights.nu
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        over_x, over_h = x @ self._kernel, h @ self._recurrent
+        z_pre, n_pre = (over_x + over_h + bias for bias in self._bias)
+        z, n = sigmoid(z_pre), np.tanh(n_pre)
+        h_new = z * h + (self._zeta * (1 - z) + self._nu) * n
+        if tap is not None:
+            _tell_rows(tap, over_x + self._bias[0], over_h)
+            report(tap, FastGrnnWeights.gates, x, h, (z_pre, n_pre), (z, n), h_new, h_new)
+        return h_new, h_new
+
+
+def _tell_rows(tap: CellTap, over_x: Any, over_h: Any) -> None:
+    tap("over_x", over_x)
+    tap("over_h", over_h)
