@@ -1,8 +1,8 @@
 """What cells have in common.
 
-Every cell has ``zero_state(batch)`` and ``step(h, c, x, tap)``; arrays carry a leading batch axis B. Of an LSTM, c is the
-cell state; of every other cell it is the hidden state in the full precision of its arithmetic, of which h shows as much as
-products are made with.
+Every cell has ``zero_state(batch)`` and ``step(h, c, x, tap)``; arrays carry a leading batch axis B. Of an LSTM, c is
+the cell state; of every other cell it is the hidden state in the full precision of its arithmetic, of which h shows as
+much as products are made with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """GRU, simple RNN and FastGRNN in floating point; their equations are in ``edge_lstm.cell_weights``.
 
-Besides what every cell tells a tap, these tell ``over_x`` and ``over_h``: the rows over x and over h before they are added,
-because integers saturate each by itself; and a GRU that resets before its product ``reset``, which is r·h.
+Besides what every cell tells a tap, these tell ``over_x`` and ``over_h``: the rows over x and over h before they are
+added, because integers saturate each by itself; and a GRU that resets before its product tells ``reset``, which is r·h.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FloatGru(_FloatCell):
         else:
             n_pre = over_x[:, 2 * units :] + (r * h) @ self._over_reset
         n = np.tanh(n_pre)
-        h_new = z * h + (1 - z) * n
+        h_new = z * c + (1 - z) * n
         if tap is not None:
             _tell_rows(tap, over_x, over_h)
             if not self._reset_after:
@@ -58,6 +58,7 @@ class FloatGru(_FloatCell):
 
 class FloatRnn(_FloatCell):
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c  # carries nothing beyond h
         over_x, over_h = x @ self._kernel + self._bias[0], h @ self._recurrent
         pre = over_x + over_h
         h_new = np.tanh(pre)
@@ -76,7 +77,7 @@ class FloatFastGrnn(_FloatCell):
         over_x, over_h = x @ self._kernel, h @ self._recurrent
         z_pre, n_pre = (over_x + over_h + bias for bias in self._bias)
         z, n = sigmoid(z_pre), np.tanh(n_pre)
-        h_new = z * h + (self._zeta * (1 - z) + self._nu) * n
+        h_new = z * c + (self._zeta * (1 - z) + self._nu) * n
         if tap is not None:
             _tell_rows(tap, over_x + self._bias[0], over_h)
             report(tap, FastGrnnWeights.gates, x, h, (z_pre, n_pre), (z, n), h_new, h_new)
