@@ -13,13 +13,26 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edge_lstm.cell_weights import CellWeights
+from edge_lstm.cell_weights import GATES, CellWeights, FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
 from edge_lstm.errors import ModelError
 from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 
 __all__ = [
-    *("GATES", "CellWeights", "FastGrnnWeights", "GruWeights", "LstmWeights", "RnnWeights"),
-    *("AnomalyRule", "DenseWeights", "Float32", "Float64", "FloatModel", "Interface", "Scaling", "Task", "TaskKind"),
+    "GATES",
+    "AnomalyRule",
+    "CellWeights",
+    "DenseWeights",
+    "FastGrnnWeights",
+    "Float32",
+    "Float64",
+    "FloatModel",
+    "GruWeights",
+    "Interface",
+    "LstmWeights",
+    "RnnWeights",
+    "Scaling",
+    "Task",
+    "TaskKind",
     "frozen",
 ]
 
