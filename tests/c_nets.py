@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,14 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
+    NativeDense,
     NativeFastGrnn,
     NativeLayer,
     NativeLstm,
     NativeModel,
     Scheme,
 )
-from edge_lstm.model import Interface, Scaling, Task
+from edge_lstm.model import Activation, Interface, Scaling, Task
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm_export.c_source import host_sources
 
@@ -91,9 +92,15 @@ def _random_cell(
     reach = 0
     if kind is NativeFastGrnn:
         reach = int(rng.integers(0, 3))
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
         shares = {name: int(rng.integers(0, 32768)) for name in ("zeta", "nu")}
         numbers |= {**shares, "reach_bits": reach, "candidate": rng.integers(-32768, 32768, units)}
-    hidden = np.full(units, 128 if scheme == "w8a8" else 1 << (hidden_bits + reach))
+    if kind is NativeDense:
+        activation = str(rng.choice(get_args(Activation)))
+        reach = int(rng.integers(0, 8)) if activation in ("linear", "relu") else 0
+        numbers |= {"activation": activation, "reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+    hidden = np.full(units, 128 if scheme == "w8a8" else 1 << (numbers["hidden_bits"] + reach))
     blocks = [_random_rows(rng, n * units, below if over == "x" else hidden) for n, over in kind.rows]
     return kind(tuple(blocks), **numbers)
 

@@ -1,4 +1,4 @@
-"""GRU, simple RNN and FastGRNN in C: the reference's bytes, here gate by gate, and on every emulated core."""
+"""Cells other than the LSTM in C: the reference's bytes, here gate by gate, and on every emulated core."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from edge_lstm_export.c_source import kernels, write_c
 from edge_lstm_export.c_source.kernel_sets import KERNEL_SETS
 
 SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
-STACK = [("gru", 7), ("rnn", 9), ("lstm", 5), ("gru-before", 8), ("fastgrnn", 3), ("gru", 2)]
+STACK = [
+    ("gru", 7),
+    ("rnn", 9),
+    ("dense", 6),
+    ("lstm", 5),
+    ("gru-before", 8),
+    ("fastgrnn", 3),
+    ("dense", 3),
+    ("gru", 2),
+]
 """Every cell, behind and before others, at odd and even sizes."""
 
 

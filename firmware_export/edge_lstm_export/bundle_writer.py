@@ -47,7 +47,7 @@ Recordings = Sequence[NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Integers:
-    """The integer models of one float model; ``tflite`` is None where a layer is no LSTM: TFLite has no fused op for it."""
+    """The integer models of one float model; ``tflite`` is None where TFLite has no fused op for a layer."""
 
     native: NativeModel
     tflite: TfliteModel | None
