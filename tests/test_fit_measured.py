@@ -17,7 +17,7 @@ CELLS = (("gru", 12), ("dense", 6), ("rnn", 5))
 
 @pytest.mark.parametrize("board", ["nucleo-f446re", "arduino-uno"])
 def test_noughts_take_what_weights_take(board: str) -> None:
-    """Flash to the byte but for names; and a step of real weights within 4 %: on AVR a shift takes as long as it is wide."""
+    """Flash to the byte; a step of real weights within 4 %: on AVR a shift takes as long as it is wide."""
     facts = load_board(board)
     real = random_gated(3, 4, CELLS, 3, "w8a16")
     cells, units = zip(*CELLS, strict=True)

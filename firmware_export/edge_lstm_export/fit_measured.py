@@ -69,7 +69,8 @@ def model_of_noughts(
     widths = (channels, *units)
     layers = tuple(_layer(cell, widths[k], widths[k + 1], scheme) for k, cell in enumerate(cells))
     limit = np.full(channels, 127)
-    encoding = Encoding(np.zeros(channels), np.ones(channels), 0, -limit, limit)
+    plain = np.zeros(channels, np.float32)
+    encoding = Encoding(plain, plain + 1, 0, -limit, limit)
     return NativeModel(layers, _noughts(outputs, units[-1]), encoding, Decoding(2.0**-8), interface)
 
 
