@@ -62,7 +62,7 @@ def test_every_tensor_of_every_cell_is_close_to_the_reference(tmp_path: Any, nam
         named = dict(zip(weights.gates, GATES, strict=False))
         tensors = {"h": "h", "c": "c", **named, **{f"{gate}_pre": f"{tap}_pre" for gate, tap in named.items()}}
         for tensor, tap in tensors.items():
-            # As above, and a simple network without gates keeps errors for longer: its measured worst is 3e-6.
+            # As above, and a simple network without gates keeps errors for longer. Typical is 1e-6.
             assert np.abs(expected[layer, tensor] - seen[layer, tap]).max() < 2e-5, (layer, tensor)
     last = len(model.layers)
     assert np.abs(expected[last, "y"] - seen[last, "y"]).max() < 2e-5
@@ -96,5 +96,6 @@ def test_a_stream_of_every_cell_goes_on_from_a_saved_state(tmp_path: Any, name: 
 def test_the_sources_hold_the_cells_that_the_model_has_and_say_so() -> None:
     """A file a cell, none for cells that are not there, and a title that names each where it changes."""
     files = write_c_float(stacked(3, (("gru", 6), ("gru", 4), ("lstm", 3)), 2))
-    assert {name for name in files if "_float." in name} == {"el_gru_float.c", "el_lstm_float.c"}
+    cells = {name for name in files if name.endswith("_float.c")} - {"el_float.c"}
+    assert cells == {"el_gru_float.c", "el_lstm_float.c"}
     assert b"GRU 6 + 4 + LSTM 3 in float32" in files["model.h"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cell_stacks import STACKS, stacked
 from models import calibrated, float_model, recordings
 from safetensors.numpy import load
 
@@ -95,11 +96,26 @@ def test_the_float_bundle_is_held_to_a_stated_tolerance(tmp_path) -> None:
         "reference",
         "tflite-runtime",
         "litert",
+        "tflm",
         "c, compiled here",
         "c, library",
         "onnxruntime",
     }
     assert all(c.tolerance == 1e-3 for c in report.checks)
+
+
+@pytest.mark.parametrize("stack", ["grus", "gru-befores", "rnns", "fastgrnns", "mixed"])
+def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack) -> None:
+    """The same targets, windows included, whatever the cells; nothing is passed over."""
+    model = stacked(*STACKS[stack], window=16)
+    files = float_files(model, recordings(model, count=4, steps=100))
+    write_bundle(tmp_path, "m", model, files, 0, {}, {})
+    report = verify(Bundle.open(tmp_path))
+    report.require_ok()
+    assert report.not_run == ()
+    ran = {(c.target, c.tolerance) for c in report.checks}
+    targets = ("tflite-runtime", "litert", "tflm", "c, compiled here", "c, library", "onnxruntime")
+    assert ran == {(target, 1e-3) for target in ("reference", *targets)}
 
 
 def wrong_fused(gate: int) -> bytes:
@@ -180,7 +196,7 @@ def test_a_float_file_beyond_the_tolerance_fails(tmp_path) -> None:
     other = replace(MODEL, head=replace(MODEL.head, weights=weights))
     files = float_files(MODEL, SERIES)
     report = verify(bundle_of(tmp_path, files | {TFLITE_FLOAT: float_files(other, SERIES)[TFLITE_FLOAT]}))
-    assert {c.target for c in report.checks if c.mismatches} == {"tflite-runtime", "litert"}
+    assert {c.target for c in report.checks if c.mismatches} == {"tflite-runtime", "litert", "tflm"}
 
 
 def test_exporting_twice_gives_the_same_bytes(files) -> None:

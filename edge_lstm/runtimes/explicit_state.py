@@ -1,6 +1,7 @@
 """A stream over a model that owns no state: inputs ``x, h0, c0, h1, …``, outputs ``y`` and the new states.
 
-In and out of a state have one quantisation, so the loop copies bytes and nothing else.
+A layer whose cell carries nothing beyond h has no c, and gives its h twice. In and out of a state have one
+quantisation, so the loop copies bytes and nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from edge_lstm.errors import BundleError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State, fitting
+from edge_lstm.tensor_names import cell_state
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ExplicitState:
     """An explicit-state model and the state it was last given back.
 
     Args:
-        inputs: ``x`` first, then h and c of each layer.
+        inputs: ``x`` first, then h of each layer, and c where it has one.
         outputs: ``y`` first, then the new state in the order of the inputs.
         invoke: values of the inputs → values of the outputs.
     """
@@ -60,6 +62,7 @@ class ExplicitState:
         self._y, *new_parts = outputs
         if [part.shape for part in new_parts] != [part.shape for part in self._parts]:
             raise BundleError(f"the states that {name} takes and gives differ in shape; export the model anew")
+        self._layers = _layers(self._parts)
         self._invoke = invoke
         self._state: list[Array] = []
         self.reset()
@@ -78,12 +81,24 @@ class ExplicitState:
         return np.array(steps, self._y.dtype).reshape(len(steps), self._y.width)
 
     def get_state(self) -> State:
-        flat = [value.reshape(-1).copy() for value in self._state]
-        return tuple(zip(flat[::2], flat[1::2], strict=True))
+        return tuple((self._state[h].reshape(-1).copy(), self._state[c].reshape(-1).copy()) for h, c in self._layers)
 
     def set_state(self, state: State) -> None:
-        flat = [value for layer in state for value in layer]
-        self._state = [
-            fitting(value, part.dtype, part.width, f"the state {part.name}").reshape(part.shape)
-            for part, value in zip(self._parts, flat, strict=True)
-        ]
+        values = list(self._state)
+        for places, layer in zip(self._layers, state, strict=True):
+            # h last: of a layer without c, both are at one place.
+            for place, value in reversed(list(zip(places, layer, strict=True))):
+                part = self._parts[place]
+                values[place] = fitting(value, part.dtype, part.width, f"the state {part.name}").reshape(part.shape)
+        self._state = values
+
+
+def _layers(parts: Sequence[TensorInfo]) -> list[tuple[int, int]]:
+    """Where among the parts h and c of each layer are."""
+    layers: list[tuple[int, int]] = []
+    for place, part in enumerate(parts):
+        if layers and part.name == cell_state(len(layers) - 1):
+            layers[-1] = (layers[-1][0], place)
+        else:
+            layers.append((place, place))
+    return layers

@@ -92,6 +92,7 @@ TARGETS = (
     Target("c, library", "c", "native", LIBRARY_HERE),
     Target("tflite-runtime", "tflite-runtime", "float", TFLITE_FLOAT),
     Target("litert", "litert", "float", TFLITE_FLOAT),
+    Target("tflm", "tflm", "float", TFLITE_FLOAT),
     Target("c, compiled here", "c", "float", SOURCES),
     Target("c, library", "c", "float", LIBRARY_HERE),
     Target("onnxruntime", "onnxruntime", "float", ONNX),
