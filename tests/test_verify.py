@@ -100,13 +100,14 @@ def test_the_float_bundle_is_held_to_a_stated_tolerance(tmp_path) -> None:
         "c, compiled here",
         "c, library",
         "onnxruntime",
+        "keras",
     }
     assert all(c.tolerance == 1e-3 for c in report.checks)
 
 
-@pytest.mark.parametrize("stack", ["grus", "gru-befores", "rnns", "fastgrnns", "mixed"])
-def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack) -> None:
-    """The same targets, windows included, whatever the cells; nothing is passed over."""
+@pytest.mark.parametrize(("stack", "has_keras"), [("fastgrnns", False), ("mixed", False), ("mixed keras", True)])
+def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack, has_keras) -> None:
+    """The same targets, windows included, whatever the cells, and Keras where it has them; nothing is passed over."""
     model = stacked(*STACKS[stack], window=16)
     files = float_files(model, recordings(model, count=4, steps=100))
     write_bundle(tmp_path, "m", model, files, 0, {}, {})
@@ -114,8 +115,8 @@ def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack) -
     report.require_ok()
     assert report.not_run == ()
     ran = {(c.target, c.tolerance) for c in report.checks}
-    targets = ("tflite-runtime", "litert", "tflm", "c, compiled here", "c, library", "onnxruntime")
-    assert ran == {(target, 1e-3) for target in ("reference", *targets)}
+    targets = ["reference", "tflite-runtime", "litert", "tflm", "c, compiled here", "c, library", "onnxruntime"]
+    assert ran == {(target, 1e-3) for target in [*targets, *(["keras"] if has_keras else [])]}
 
 
 def wrong_fused(gate: int) -> bytes:

@@ -27,6 +27,7 @@ from edge_lstm.bundle import (
     EDGE_TPU_FOLDER,
     FLOAT_MODEL,
     GOLDEN,
+    KERAS,
     LIBRARY,
     MODEL_FILES,
     NPU_FOLDER,
@@ -96,7 +97,11 @@ TARGETS = (
     Target("c, compiled here", "c", "float", SOURCES),
     Target("c, library", "c", "float", LIBRARY_HERE),
     Target("onnxruntime", "onnxruntime", "float", ONNX),
+    Target("keras", "keras", "float", KERAS),
 )
+
+PHYSICAL = ("onnxruntime", "keras")
+"""Runtimes of files that have the scaling inside."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,7 @@ class Case:
 
 
 def _case(bundle: Bundle, target: Target, golden: Golden) -> Case:
-    if target.runtime == "onnxruntime":
+    if target.runtime in PHYSICAL:
         return Case(target, *_in_physical_units(golden, bundle.interface.target_scaling))
     inputs = _inputs(golden)
     if target.runtime in ON_ARM and platform.machine().lower() in ("aarch64", "arm64", "armv7l", "armv8l"):
