@@ -94,8 +94,8 @@ def test_a_stream_of_every_cell_goes_on_from_a_saved_state(tmp_path: Any, name: 
 
 
 def test_the_sources_hold_the_cells_that_the_model_has_and_say_so() -> None:
-    """A file a cell, none for cells that are not there, and a title that names each where it changes."""
+    """A file a cell, none for cells that are not there, and a title that names them all."""
     files = write_c_float(stacked(3, (("gru", 6), ("gru", 4), ("lstm", 3)), 2))
     cells = {name for name in files if name.endswith("_float.c")} - {"el_float.c"}
     assert cells == {"el_gru_float.c", "el_lstm_float.c"}
-    assert b"GRU 6 + 4 + LSTM 3 in float32" in files["model.h"]
+    assert b"GRU 6 + GRU 4 + LSTM 3 in float32" in files["model.h"]

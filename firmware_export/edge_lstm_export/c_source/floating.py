@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_lstm.model import CellWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import float_state_bytes, physical_gains, require_counts, table
+from edge_lstm_export.c_source.blueprint import cells_line, float_state_bytes, physical_gains, require_counts, table
 from edge_lstm_export.c_source.header import FLOAT, model_header, model_stem
 from edge_lstm_export.c_source.literals import array, prefix_name, strings
 from edge_lstm_export.c_source.packing import Array
@@ -45,7 +45,7 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     units, stem = [layer.units for layer in model.layers], model_stem(prefix_name(prefix))
     require_counts(model.interface, units)
     packed = [_PACK[type(layer)](layer) for layer in model.layers]
-    title = f"{_title(model)} in float32"
+    title = f"{cells_line(model.layers)} in float32"
     constants = sum(x.weights.size + x.bias.size for x in packed) + model.head.weights.size + model.head.bias.size
     sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(units):,} bytes of state a stream"
     return {
@@ -62,15 +62,6 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
             libraries=" Link with libm.",
         ),
     }
-
-
-def _title(model: FloatModel) -> str:
-    """``LSTM 32 + 16``, ``GRU 32 + LSTM 16``: the cell is said where it changes."""
-    words, said = [], ""
-    for layer in model.layers:
-        words.append(str(layer.units) if layer.cell == said else f"{layer.cell.upper()} {layer.units}")
-        said = layer.cell
-    return " + ".join(words)
 
 
 def _constants(model: FloatModel, packed: list[_Packed], prefix: str) -> str:

@@ -59,5 +59,5 @@ def add(graph: Graph, a: int, b: int, output: int) -> None:
 
 
 def sub(graph: Graph, a: int, b: int, output: int) -> None:
-    """SUB of two tensors of one shape: a - b."""
+    """SUB of two tensors of one shape."""
     graph.operator("SUB", [a, b], [output], _FIRST_INT8, schema().SubOptionsT())
