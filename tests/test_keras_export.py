@@ -133,8 +133,17 @@ def test_exporting_twice_gives_identical_bytes():
     with zipfile.ZipFile(io.BytesIO(keras_model(MODELS["mixed"]))) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert json.loads(archive.read("metadata.json")) == {"keras_version": "3.0.0"}
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
-            assert weights["layers/gru_2/cell/vars/0"].shape == (6, 15)
+
+
+def test_weights_lie_where_every_keras_3_looks_for_them():
+    """By class and count; and a group for the variables of every layer, without which Keras 3.0 refuses the file."""
+    with zipfile.ZipFile(io.BytesIO(keras_model(MODELS["mixed"]))) as archive:
+        content = archive.read("model.weights.h5")
+    names = ("normalization", "simple_rnn", "gru", "lstm", "gru_1", "gru_2", "lstm_1", "dense")
+    with h5py.File(io.BytesIO(content)) as weights:
+        assert set(weights["layers"]) == set(names)
+        assert all(isinstance(weights[path], h5py.Group) for path in ("vars", *(f"layers/{n}/vars" for n in names)))
+        assert weights["layers/gru_2/cell/vars/0"].shape == (6, 15)
 
 
 def test_a_fastgrnn_is_refused_by_name():

@@ -203,12 +203,16 @@ def _weights_file(layers: list[_Layer]) -> bytes:
     content = io.BytesIO()
     counts: dict[str, int] = {}
     with h5py.File(content, "w") as file:
+        # Keras 3.0 misses the group of variables where there are none.
+        file.create_group("vars")
         for layer in layers:
             count = counts.get(layer.kind, 0)
             counts[layer.kind] = count + 1
-            folder = f"layers/{_snake(layer.kind)}{f'_{count}' if count else ''}/{layer.inner}vars"
+            folder = f"layers/{_snake(layer.kind)}{f'_{count}' if count else ''}"
+            file.create_group(f"{folder}/vars")
+            variables = file.require_group(f"{folder}/{layer.inner}vars")
             for place, values in enumerate(layer.weights):
-                file.create_dataset(f"{folder}/{place}", data=np.ascontiguousarray(values, np.float32))
+                variables.create_dataset(str(place), data=np.ascontiguousarray(values, np.float32))
     return content.getvalue()
 
 
