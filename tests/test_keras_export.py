@@ -139,7 +139,7 @@ def test_weights_lie_where_every_keras_3_looks_for_them():
     """By class and count; and a group for the variables of every layer, without which Keras 3.0 refuses the file."""
     with zipfile.ZipFile(io.BytesIO(keras_model(MODELS["mixed"]))) as archive:
         content = archive.read("model.weights.h5")
-    names = ("normalization", "simple_rnn", "gru", "lstm", "gru_1", "gru_2", "lstm_1", "dense")
+    names = ("input_layer", "normalization", "simple_rnn", "gru", "lstm", "gru_1", "gru_2", "lstm_1", "dense")
     with h5py.File(io.BytesIO(content)) as weights:
         assert set(weights["layers"]) == set(names)
         assert all(isinstance(weights[path], h5py.Group) for path in ("vars", *(f"layers/{n}/vars" for n in names)))
