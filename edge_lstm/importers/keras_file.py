@@ -1,7 +1,8 @@
 """Keras files: ``.keras`` (a zip of JSON and HDF5) and whole-model ``.h5``, read without Keras.
 
 Both name the layers in a JSON configuration and keep the weights apart: ``.keras`` by the class of a layer and a count,
-``.h5`` by the layer's name. Keras keeps an LSTM kernel as (F, 4H) with the gates i, f, c, o side by side.
+``.h5`` by the layer's name. Keras keeps a kernel as (F, G·H) with the gates side by side, in our order: i, f, c, o of
+an LSTM and z, r, h of a GRU. A GRU that resets after the product has its two biases above each other, (2, 3H).
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers.cells import GATES, Rows, cell_weights, described
 from edge_lstm.importers.chain import (
     Activation,
     Array,
@@ -25,7 +27,6 @@ from edge_lstm.importers.chain import (
     Part,
     Recurrent,
     dense_weights,
-    lstm_weights,
     part,
 )
 from edge_lstm.importers.hdf5 import descend, open_hdf5, read_array
@@ -109,7 +110,7 @@ def _json(text: Any, path: Path) -> Config:
 def _numbered(file: Any, layer: _Layer, budget: Budget) -> Weights:
     """``layers/lstm_1/cell/vars/0``. Keras 2 gave the folder of the layers a longer name."""
     own = _snake(layer.kind) + (f"_{layer.count}" if layer.count else "")
-    inner = {"LSTM": "cell/", "TimeDistributed": "layer/"}.get(layer.kind, "")
+    inner = "layer/" if layer.kind == "TimeDistributed" else "cell/" if layer.kind in _RECURRENT else ""
 
     def read(name: str, place: int, shape: Shape) -> Array:
         paths = (f"{folder}/{own}/{inner}vars/{place}" for folder in ("layers", "_layer_checkpoint_dependencies"))
@@ -150,12 +151,24 @@ def _chain(config: Config, weights_of: Callable[[_Layer], Weights], path: Path) 
             raise ModelError(f"{path}: its input has shape {batch_shape}; expected (batch, steps, features)")
         batch, steps, features = (None if n is None else int(n) for n in batch_shape)
         parts: list[Part] = []
+        carrying = [bool(layer.config.get("stateful", False)) for layer in layers if layer.kind in _RECURRENT]
         for layer in layers:
             made, features = _parts(layer, features, weights_of(layer))
-            parts += made
+            parts += made if all(carrying) or not any(carrying) else [_carrying_alike(made[0], layer), *made[1:]]
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ModelError(f"{path}: its configuration is not one that Keras writes ({error!r})") from error
-    return Chain("keras", tuple(parts), steps, batch)
+    carried = bool(carrying) and all(carrying)
+    return Chain("keras", tuple(parts), steps, batch, (_CARRIED,) if carried else (), carried=carried)
+
+
+_CARRIED = "its layers are stateful: the state is carried for ever, and each sequence of a batch is a stream of its own"
+
+
+def _carrying_alike(made: Part, layer: _Layer) -> Part:
+    """A stream zeroes the states of all layers together."""
+    if made.obstacle or layer.kind not in _RECURRENT or layer.config.get("stateful"):
+        return made
+    return replace(made, obstacle="is not stateful while another layer is; make all of them so, or none")
 
 
 def _batch_shape(config: Config) -> Sequence[Any] | None:
@@ -197,11 +210,15 @@ def _layers(listed: Sequence[Config]) -> Iterator[_Layer]:
     counts: dict[str, int] = {}
     for entry in listed:
         kind, config = str(entry["class_name"]), entry["config"]
-        module, registered = entry.get("module") or "keras.layers", entry.get("registered_name")
-        custom = not str(module).startswith("keras") or registered not in (None, kind)
         name = str(config.get("name", entry.get("name", kind)))
-        yield _Layer(name, kind, config, counts.get(kind, 0), custom, tuple(_sources(entry.get("inbound_nodes", ()))))
+        sources = tuple(_sources(entry.get("inbound_nodes", ())))
+        yield _Layer(name, kind, config, counts.get(kind, 0), _is_custom(entry), sources)
         counts[kind] = counts.get(kind, 0) + 1
+
+
+def _is_custom(entry: Config) -> bool:
+    module, registered = entry.get("module") or "keras.layers", entry.get("registered_name")
+    return not str(module).startswith("keras") or registered not in (None, entry["class_name"])
 
 
 def _sources(nodes: Any) -> Iterator[str]:
@@ -233,7 +250,7 @@ def _parts(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[
         return [Part(layer.name, layer.kind, note=_NOTHING[layer.kind])], features
     taken = _TAKEN.get(layer.kind)
     if taken is None:
-        why = _REFUSED.get(layer.kind, "cannot be imported; use LSTM layers and one Dense")
+        why = _REFUSED.get(layer.kind, "cannot be imported; use LSTM, GRU or SimpleRNN layers and one Dense")
         return [_refused(layer, why)], None
     return taken(layer, features, weights)
 
@@ -262,34 +279,59 @@ def _width(value: Any, what: str) -> int:
     return value
 
 
-def _lstm(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
-    config = layer.config
+def _recurrent(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    kind, config = layer.kind, layer.config
+    if kind == "RNN":
+        cell = config["cell"]
+        kind = _OF_CELLS.get("" if _is_custom(cell) else str(cell["class_name"]), "")
+        if not kind:
+            return [_refused(layer, f"wraps {cell['class_name']}; use layers LSTM, GRU or SimpleRNN in a row")], None
+        config = {**config, **cell["config"]}
+    cell_name = _RECURRENT[kind]
 
     def build() -> Does:
-        for key, wanted, why in _LSTM_RULES:
+        for key, wanted, why in (*_RULES, *_GATE_RULES.get(kind, ())):
             _require(config, key, wanted, why)
+        # Keras had GRUs that reset before the product alone, and no such key, before it had both.
+        reset_after = bool(config.get("reset_after", False)) and kind == "GRU"
         units = _width(config.get("units"), "units")
-        kernel = weights("kernel", 0, (features, 4 * units))
-        recurrent = weights("recurrent_kernel", 1, (units, 4 * units))
-        biased = config.get("use_bias", True)
-        bias = weights("bias", 2, (4 * units,)) if biased else np.zeros(4 * units)
-        return Recurrent(
-            lstm_weights(kernel.T, recurrent.T, bias), every_step=bool(config.get("return_sequences", False))
+        rows = GATES[cell_name] * units
+        kernel = weights("kernel", 0, (features, rows))
+        recurrent = weights("recurrent_kernel", 1, (units, rows))
+        biases = np.zeros((2, rows))
+        if config.get("use_bias", True) and reset_after:
+            biases = weights("bias", 2, (2, rows))
+        elif config.get("use_bias", True):
+            biases[0] = weights("bias", 2, (rows,))
+        ours = cell_weights(
+            cell_name, Rows(kernel.T, recurrent.T, *biases), tuple(range(GATES[cell_name])), reset_after
         )
+        return Recurrent(ours, every_step=bool(config.get("return_sequences", False)))
 
     units = config.get("units")
-    note = f"{units} units" + (
-        ", dropout passed over" if config.get("dropout") or config.get("recurrent_dropout") else ""
-    )
-    return [part(layer.name, layer.kind, build, note)], units if isinstance(units, int) else None
+    made = part(layer.name, layer.kind, build)
+    if isinstance(made.does, Recurrent):
+        dropped = config.get("dropout") or config.get("recurrent_dropout")
+        made = replace(made, note=described(made.does.weights) + (", dropout passed over" if dropped else ""))
+    return [made], units if isinstance(units, int) else None
 
 
-_LSTM_RULES = (
-    ("activation", "tanh", "an LSTM here squashes with tanh; train it so"),
-    ("recurrent_activation", "sigmoid", "an LSTM here has gates of sigmoid; train it so"),
+_RECURRENT = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn", "RNN": ""}
+"""Class → cell; that of an RNN is in its configuration."""
+
+_OF_CELLS = {"LSTMCell": "LSTM", "GRUCell": "GRU", "SimpleRNNCell": "SimpleRNN"}
+"""Class of a cell that an RNN may wrap → the layer that is the same."""
+
+_RULES = (
+    ("activation", "tanh", "a cell here squashes with tanh; train it so"),
     ("go_backwards", False, "a stream knows no future; train forwards"),
     ("return_state", False, "the state is carried by the stream itself; leave it out"),
     ("time_major", False, "expected (batch, steps, features); train it so"),
+)
+"""Key of a recurrent layer's configuration, what it must be, and why."""
+
+_GATE_RULES = dict.fromkeys(
+    ("LSTM", "GRU"), (("recurrent_activation", "sigmoid", "a cell here has gates of sigmoid; train it so"),)
 )
 
 
@@ -348,7 +390,7 @@ def _normalisation(layer: _Layer, features: int | None, weights: Weights) -> tup
     config = layer.config
 
     def build() -> Does:
-        _require(config, "invert", False, "it must scale, not undo; use it before the LSTM")
+        _require(config, "invert", False, "it must scale, not undo; use it before the recurrent layers")
         if config.get("axis", -1) not in (-1, [-1], [2], 2):
             raise ModelError(f"axis is {config['axis']!r}: a scaling here is one a channel; use axis=-1")
         width = _width(features, "number of features")
@@ -367,7 +409,7 @@ def _normalisation(layer: _Layer, features: int | None, weights: Weights) -> tup
 
 
 _TAKEN: dict[str, Callable[[_Layer, int | None, Weights], tuple[list[Part], int | None]]] = {
-    "LSTM": _lstm,
+    **dict.fromkeys(_RECURRENT, _recurrent),
     "Dense": _dense,
     "TimeDistributed": _dense,
     "Activation": _activation,
@@ -386,17 +428,16 @@ _NOTHING = {
 
 _REFUSED = {
     "Bidirectional": "reads a sequence from its end, which a stream does not know; train forwards",
-    "GRU": "is another cell; train an LSTM",
-    "SimpleRNN": "is another cell; train an LSTM",
-    "RNN": "wraps a cell of its own; use the layer LSTM",
-    "ConvLSTM1D": "is another cell; train an LSTM",
-    "ConvLSTM2D": "is another cell; train an LSTM",
+    "CuDNNGRU": "keeps its weights as cuDNN does; save the model again with GRU",
+    "CuDNNLSTM": "keeps its weights as cuDNN does; save the model again with LSTM",
+    "ConvLSTM1D": "is another cell; train LSTM, GRU or SimpleRNN",
+    "ConvLSTM2D": "is another cell; train LSTM, GRU or SimpleRNN",
     "Masking": "leaves out steps by their values, which no device does; train on sequences without padding",
     "Lambda": "is code, which is never run; replace it by a layer",
     "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "BatchNormalization": "cannot be imported; use Normalization before the LSTM",
+    "BatchNormalization": "cannot be imported; use Normalization before the recurrent layers",
     "Embedding": "takes tokens, a stream takes numbers; cannot be imported",
-    "Conv1D": "cannot be imported; let the LSTM take the samples themselves",
+    "Conv1D": "cannot be imported; let the recurrent layer take the samples themselves",
     "Sequential": "is a model within the model; put its layers in the row themselves",
     "Functional": "is a model within the model; put its layers in the row themselves",
 }
