@@ -200,6 +200,9 @@ def _in_order(config: Config, path: Path) -> list[_Layer]:
         row.append(following[row[-1].name][0])
     joint = next((layer for layer in layers if len(layer.sources) > 1), None)
     fork = next((name for name, after in following.items() if len(after) > 1), None)
+    masking = next((layer for layer in layers if layer.kind in _REFUSED), None)
+    if joint and masking:  # a mask is a second tensor that every layer behind is given
+        raise ModelError(f"{path}: {masking.name} ({masking.kind}): {_REFUSED[masking.kind]}")
     if joint or fork or len(first) != 1 or len(row) != len(layers):
         where = joint.name if joint else fork or (first[1].name if len(first) > 1 else layers[-1].name)
         raise ModelError(f"{path}: {where}: the layers branch or join there; only layers in a row can be imported")

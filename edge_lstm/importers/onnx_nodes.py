@@ -99,7 +99,7 @@ def _matmul(node: Node) -> Taken:
 
 
 def _elementwise(node: Node) -> Taken:
-    """``x - c``, ``x / c``, ``x · c``, ``x + c``: scales the channels before the layers, the outputs behind the head."""
+    """``x - c``, ``x / c``, ``x · c``, ``x + c``: scale channels before the layers, outputs behind the head."""
     kind = node.proto.op_type
     held = [name in node.constants for name in node.proto.input]
     if held not in ([False, True], [True, False]) or (held[0] and kind in ("Sub", "Div")):
