@@ -135,10 +135,12 @@ def test_the_command_compares_with_keras_itself(files, tmp_path, ending):
 
 def test_weights_that_are_not_the_originals_are_refused(files, tmp_path, monkeypatch):
     """Gates in a wrong order end in exit code 1, and nothing is written."""
-    from edge_lstm.importers import keras_file
+    from edge_lstm.importers import keras_layers
 
-    real = keras_file.cell_weights
-    monkeypatch.setattr(keras_file, "cell_weights", lambda cell, rows, _, after: real(cell, rows, (0, 1, 3, 2), after))
+    real = keras_layers.cell_weights
+    monkeypatch.setattr(
+        keras_layers, "cell_weights", lambda cell, rows, _, after: real(cell, rows, (0, 1, 3, 2), after)
+    )
     text = refused(files / "softmax.keras", "-o", tmp_path / "m.safetensors", code=1)
     assert "keras computes other outputs" in text
     assert list(tmp_path.iterdir()) == []

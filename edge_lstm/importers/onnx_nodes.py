@@ -31,7 +31,7 @@ def part_of(node: Node) -> tuple[Part, Axes]:
     name = proto.name or proto.output[node.taken]
     take = TAKEN.get(proto.op_type)
     if take is None or proto.domain not in ("", "ai.onnx"):
-        why = REFUSED.get(proto.op_type, "cannot be imported; export LSTM, GRU or RNN nodes and one Gemm alone")
+        why = REFUSED.get(proto.op_type, UNKNOWN)
         return Part(name, proto.op_type, obstacle=why), node.axes
     try:
         does, axes, note = take(node)
@@ -215,6 +215,9 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     "Dropout": _nothing,
     "Cast": _cast,
 }
+
+UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and one Gemm alone"
+"""What is said of an operator that no table names."""
 
 REFUSED = {
     "Loop": "is a program, not a layer; export LSTM, GRU or RNN as one node",

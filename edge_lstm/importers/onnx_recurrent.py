@@ -51,6 +51,14 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 )
 """Attribute of every operator, whether a value of it is refused, and why."""
 
+INPUTS = {
+    "sequence_lens": ("all", "may end a sequence before its last step; leave it out"),
+    "initial_h": ("all", "is not zero, where a stream begins; leave it out"),
+    "initial_c": ("`LSTM`", "is not zero, where a stream begins; leave it out"),
+    "P": ("`LSTM`", "peepholes, which a cell here has not; train without"),
+}
+"""Input of an operator → where there is one, and why a value of it is refused."""
+
 _PEEPHOLES, _CELL_STATE = 7, 2
 
 
@@ -69,12 +77,12 @@ def recurrent(node: Node) -> Taken:
         only = _shown(list(operator.activations)).title()
         raise ModelError(f"activations is {_shown(attributes['activations'])}: a cell here has {only}; train it so")
     if node.input(_PEEPHOLES):
-        raise ModelError("has P (peepholes), which a cell here has not; train without")
+        raise ModelError(f"has P: {INPUTS['P'][1]}")
     _lengths(node)
     for place, name in ((5, "initial_h"), (6, "initial_c")):
         given, constants = node.input(place), node.constants
         if not constants.is_zero(given) and constants.origin(given) not in node.graph.states:
-            raise ModelError(f"its {name} is not zero, where a stream begins; leave it out")
+            raise ModelError(f"its {name} {INPUTS[name][1]}")
     layout = int(attributes.get("layout", 0))
     wanted = BATCH_FIRST if layout else TIME_FIRST
     if node.axes != wanted:
@@ -98,7 +106,7 @@ def _lengths(node: Node) -> None:
     if not name:
         return
     if name not in node.constants or steps is None:
-        raise ModelError("has sequence_lens, which may end a sequence before its last step; leave it out")
+        raise ModelError(f"its sequence_lens {INPUTS['sequence_lens'][1]}")
     lengths = node.constants.get(name, "sequence_lens")
     if (lengths != steps).any():
         raise ModelError(

@@ -31,6 +31,12 @@ _RECURRENT = re.compile(
 _GATES: dict[int, tuple[str, tuple[int, ...]]] = {4: ("lstm", (0, 1, 2, 3)), 3: ("gru", (1, 0, 2)), 1: ("rnn", (0,))}
 """Gates in the rows of ``weight_hh`` → the cell, and where ours are among them."""
 
+REFUSED = {
+    "bidirectional": "reads backwards (bidirectional); train forwards",
+    "proj_size": "has a projection (proj_size); train without",
+}
+"""Argument of a recurrent module → why it cannot be taken."""
+
 SUPPOSED = (
     "a state dict holds no program: its recurrent layers, its dropout and its one linear head were supposed in this "
     "order, with nothing else between them"
@@ -149,7 +155,7 @@ def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
         name = f"{place.prefix}l{place.layer}{'_reverse' if place.reverse else ''}"
         kind = NAMES.get(_cell(of_layer), "recurrent layer")
         if place.reverse:
-            parts.append(Part(name, kind, obstacle="reads backwards (bidirectional); train forwards"))
+            parts.append(Part(name, kind, obstacle=REFUSED["bidirectional"]))
             continue
         made = part(name, kind, lambda of_layer=of_layer: _recurrent(of_layer))  # type: ignore[misc]
         note = described(made.does.weights) if isinstance(made.does, Recurrent) else ""
@@ -169,7 +175,7 @@ def _cell(tensors: Mapping[str, Array]) -> str:
 
 def _recurrent(tensors: Mapping[str, Array]) -> Does:
     if "weight_hr" in tensors:
-        raise ModelError("has a projection (proj_size); train without")
+        raise ModelError(REFUSED["proj_size"])
     missing = next((name for name in ("weight_ih", "weight_hh") if name not in tensors), None)
     if missing:
         raise ModelError(f"has no {missing}; save the whole state dict")
