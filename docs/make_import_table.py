@@ -41,7 +41,7 @@ def page() -> str:
             "",
             *_table(("cell", *_GRU), _cells()),
             "",
-            "FastGRNN has no importer, because no other program has a layer of it: train it here, or keep its model file.",
+            "FastGRNN has no importer, because no other program has a layer of it: train it here; keep its model file.",
             "",
             "## Keras",
             "",
@@ -56,8 +56,8 @@ def page() -> str:
             "",
             *_table(("operator", "what becomes of it"), _onnx_operators()),
             "",
-            "States that are inputs of the graph are zero where a stream begins, and a stream carries them. A file that",
-            "`edge-lstm export` wrote comes back with its scaling, channels, labels, task and window.",
+            "States that are inputs of the graph are zero where a stream begins, and a stream carries them. A file",
+            "that `edge-lstm export` wrote comes back with its scaling, channels, labels, task and window.",
             "",
             *_table(("attribute or input", "operators", "refused because"), _onnx_attributes()),
             "",
@@ -151,7 +151,7 @@ def cases() -> dict[str, Any]:
         # What collect_testcases gives after it has made those of all 200 operators, in eight seconds.
         made = node._NodeTestCases
     wanted = onnx_recurrent.OPERATORS
-    return {case.name: case for case in made if [n.op_type for n in case.model.graph.node][0] in wanted}
+    return {case.name: case for case in made if case.model.graph.node[0].op_type in wanted}
 
 
 def node_tests() -> dict[str, str]:
