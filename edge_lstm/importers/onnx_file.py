@@ -124,6 +124,8 @@ def _back(name: str, makers: Any, constants: Constants, inputs: Any) -> tuple[li
         data = [n for n in node.input if n and n not in constants]
         if node.op_type in OPERATORS:
             data = list(node.input[:1])
+        if node.op_type == "Scan":  # the states come first
+            data = list(node.input[-1:])
         if not data:
             return row[::-1], None
         name = data[0]

@@ -112,14 +112,11 @@ def _elementwise(node: Node) -> Taken:
             f"is given ({', '.join(node.axes)}), it scales along the last; put it before the transposition"
         )
     value = value.ravel()
-    if kind in ("Div", "Mul") and (value == 0).any():
-        raise ModelError("scales by zero; leave that channel or output out")
-    scale, offset = {
-        "Sub": (np.ones(1), -value),
-        "Add": (np.ones(1), value),
-        "Mul": (value, np.zeros(1)),
-        "Div": (1 / value, np.zeros(1)),
-    }[kind]
+    if not np.isfinite(value).all() or (kind in ("Div", "Mul") and (value == 0).any()):
+        raise ModelError("scales by zero, or by what is no number; leave that channel or output out")
+    offset = {"Sub": -value, "Add": value}.get(kind, np.zeros(1))
+    with np.errstate(over="ignore"):  # what is then infinite, a scaling refuses
+        scale = {"Mul": lambda: value, "Div": lambda: 1 / value}.get(kind, lambda: np.ones(1))()
     if not node.scales_input:
         return Stretch(scale, offset), node.axes, "becomes the scaling of the outputs"
     if not (scale > 0).all():
@@ -221,7 +218,7 @@ UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and one Gemm alone"
 
 REFUSED = {
     "Loop": "is a program, not a layer; export LSTM, GRU or RNN as one node",
-    "Scan": "is a program, not a layer; export LSTM, GRU or RNN as one node",
+    "Scan": "is a program, not a layer; export LSTM, GRU or RNN as one node (a FastGRNN is in its model file alone)",
     "If": "chooses while it runs; export one way of it",
     "Slice": "cannot be imported; pick the last step with Gather, or take Y_h",
     "Conv": "cannot be imported; let the recurrent layer take the samples themselves",
