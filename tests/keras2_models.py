@@ -23,6 +23,18 @@ NAMES = {
 }
 """Name of a file → its cells."""
 
+EXPORTED = {
+    f"{kind}-{steps}-{every}-{head}.onnx": (kind, steps, every, head)
+    for kind in ("LSTM", "GRU")
+    for steps in ("free", "fixed")
+    for every in ("last", "every")
+    for head in ("linear", "softmax")
+}
+"""ONNX file of two layers, as tf2onnx writes it → class, steps, what the layers give, activation of the head."""
+
+LOOPS = ("SimpleRNN-free-last-linear.onnx", "SimpleRNN-fixed-every-softmax.onnx")
+"""Those that tf2onnx leaves loops."""
+
 
 def main(folder: Path) -> None:
     import tf_keras as keras
@@ -57,6 +69,34 @@ def main(folder: Path) -> None:
         for ending in (".keras", ".h5"):
             model.save(folder / f"{name}{ending}")
     np.savez(folder / "outputs.npz", **outputs)
+
+    export(folder)
+
+
+def export(folder: Path) -> None:
+    """The files of ``EXPORTED`` and ``LOOPS``."""
+    # tf2onnx 1.17 asks NumPy for names that it no longer has.
+    np.object, np.bool = object, bool  # type: ignore[attr-defined, misc, assignment]
+    import tensorflow as tf
+    import tf2onnx
+    import tf_keras as keras
+
+    for name in (*EXPORTED, *LOOPS):
+        kind, steps, every, head = name.removesuffix(".onnx").split("-")
+        layer = getattr(keras.layers, kind)
+        start = {"bias_initializer": "glorot_uniform"}
+        shape = (None, STEPS if steps == "fixed" else None, FEATURES)
+        model = keras.Sequential(
+            [
+                keras.Input(shape[1:]),
+                layer(5, return_sequences=True, **start),
+                layer(4, return_sequences=every == "every", **start),
+                keras.layers.Dense(2, activation=head, **start),
+            ]
+        )
+        signature = [tf.TensorSpec(shape, tf.float32, name="x")]
+        function = tf.function(model, input_signature=signature)
+        tf2onnx.convert.from_function(function, input_signature=signature, opset=14, output_path=str(folder / name))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,13 @@ GRID = {
 MIXED = ("mixed", "cells")
 """Networks of several modules."""
 
+EXPORTED = {
+    f"{cell}-{how}.onnx": (cell, how)
+    for cell in ("LSTM", "GRU", "RNN")
+    for how in ("last-hidden", "last-step", "every-step", "states", "states-time-first")
+}
+"""ONNX file of two layers, as PyTorch exports it → module, and what the network gives."""
+
 REFUSED = {
     "lstm-bidirectional": "reads backwards (bidirectional)",
     "gru-bidirectional": "reads backwards (bidirectional)",
@@ -96,6 +103,41 @@ def main(folder: Path) -> None:
         width = 4 if what == "projection" else 2 * UNITS
         module = getattr(nn, cell.upper())(FEATURES, UNITS, 2, batch_first=True, **options)
         torch.save(Stack({cell: module}, width).state_dict(), folder / f"{name}.pt")
+
+    export(folder)
+
+
+def export(folder: Path) -> None:
+    """The files of ``EXPORTED``."""
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self, cell: str, how: str) -> None:
+            super().__init__()
+            self.how = how
+            self.rnn = getattr(nn, cell)(FEATURES, UNITS, 2, batch_first=not how.endswith("time-first"))
+            self.fc = nn.Linear(UNITS, OUTPUTS)
+
+        def forward(self, x: Any, *states: Any) -> Any:
+            y, last = self.rnn(x, states if len(states) == 2 else states[0] if states else None)
+            if self.how == "last-hidden":
+                return self.fc((last[0] if isinstance(last, tuple) else last)[-1])
+            if self.how == "last-step":
+                return self.fc(y[:, -1])
+            return (self.fc(y), last) if states else self.fc(y)
+
+    for name, (cell, how) in EXPORTED.items():
+        model = Net(cell, how).eval()
+        inputs = [torch.randn(STEPS, BATCH, FEATURES) if how.endswith("first") else torch.randn(BATCH, STEPS, FEATURES)]
+        if how.startswith("states"):
+            inputs += [torch.zeros(2, BATCH, UNITS)] * (2 if cell == "LSTM" else 1)
+        names = ["x", "h0", "c0"][: len(inputs)]
+        free = {"x": {0: "a", 1: "b"}, "h0": {1: "batch"}, "c0": {1: "batch"}}
+        dynamic = {key: free[key] for key in names} if how != "states" else None
+        torch.onnx.export(
+            model, tuple(inputs), str(folder / name), input_names=names, dynamic_axes=dynamic, opset_version=14
+        )
 
 
 if __name__ == "__main__":

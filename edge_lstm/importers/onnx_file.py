@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_lstm.errors import MissingDependencyError, ModelError
 from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Chain, Part
+from edge_lstm.importers.onnx_axes import ROWS
 from edge_lstm.importers.onnx_node import Axes, Graph, Node, attributes_of
 from edge_lstm.importers.onnx_nodes import part_of, with_bias
 from edge_lstm.importers.onnx_properties import said_in
@@ -72,8 +73,13 @@ def _chain(model: Any, constants: Constants, path: Path) -> Chain:
     on_row = {id(node) for node, _ in row}
     parts += [_other_output(value.name, makers, constants, inputs, on_row) for value in graph.output[1:]]
     if source is None:
-        parts.insert(0, Part(graph.output[0].name, "output", obstacle="does not come from an input of the graph"))
+        if not any(part.obstacle for part in parts):  # such as a Loop, which reaches for what it takes
+            parts.insert(0, Part(graph.output[0].name, "output", obstacle="does not come from an input of the graph"))
         return Chain("onnx", tuple(parts))
+    if ROWS in axes:
+        parts.append(
+            Part(graph.output[0].name, "output", obstacle="has the steps of all sequences in rows; reshape it")
+        )
     said, notes = said_in(model, path)
     return Chain(
         "onnx",
@@ -120,16 +126,39 @@ def _back(name: str, makers: Any, constants: Constants, inputs: Any) -> tuple[li
         if id(node) in seen:
             return row[::-1], None
         seen.add(id(node))
+        picked = _picked(node, row[-1][0], makers, constants) if row else ""
+        if picked:
+            name = picked
+            continue
         row.append((node, taken))
         data = [n for n in node.input if n and n not in constants]
         if node.op_type in OPERATORS:
             data = list(node.input[:1])
         if node.op_type == "Scan":  # the states come first
             data = list(node.input[-1:])
+        if node.op_type == "Loop":
+            return row[::-1], None
         if not data:
             return row[::-1], None
         name = data[0]
     return row[::-1], inputs.get(name)
+
+
+def _picked(joined: Any, gather: Any, makers: Any, constants: Constants) -> str:
+    """``h_n[-1]`` of PyTorch: the last hidden states of all layers are joined, and one layer's is picked of them."""
+    if (joined.op_type, gather.op_type) != ("Concat", "Gather") or gather.input[1] not in constants:
+        return ""
+    if any(attributes_of(node).get("axis", 0) != 0 for node in (joined, gather)):
+        return ""
+    made = [makers.get(name) for name in joined.input]
+    if any(maker is None or maker[0].op_type not in OPERATORS or maker[1] != _LAST_HIDDEN for maker in made):
+        return ""
+    index = constants.get(gather.input[1], "indices").ravel()
+    return joined.input[int(index[0])] if index.size == 1 and -len(made) <= index[0] < len(made) else ""
+
+
+_LAST_HIDDEN = 1
+"""Which output of a recurrent operator Y_h is."""
 
 
 def _axes_of_input(row: list[tuple[Any, int]]) -> Axes:

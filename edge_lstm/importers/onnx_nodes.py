@@ -1,4 +1,7 @@
-"""What single nodes of an ONNX graph do: heads, moves of axes, scalings; recurrent ones are in ``onnx_recurrent``."""
+"""What single nodes of an ONNX graph do: heads, scalings, probabilities.
+
+Recurrent ones are in ``onnx_recurrent``, those that move axes in ``onnx_axes``.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers import onnx_axes
 from edge_lstm.importers.chain import (
     Activation,
     Array,
     Does,
-    LastStep,
     Normalise,
     Part,
     Stretch,
@@ -116,62 +119,13 @@ def _elementwise(node: Node) -> Taken:
         raise ModelError("scales by zero, or by what is no number; leave that channel or output out")
     offset = {"Sub": -value, "Add": value}.get(kind, np.zeros(1))
     with np.errstate(over="ignore"):  # what is then infinite, a scaling refuses
-        scale = {"Mul": lambda: value, "Div": lambda: 1 / value}.get(kind, lambda: np.ones(1))()
+        scale = value if kind == "Mul" else 1 / value if kind == "Div" else np.ones(1)
     if not node.scales_input:
         return Stretch(scale, offset), node.axes, "becomes the scaling of the outputs"
     if not (scale > 0).all():
         raise ModelError("turns the sign of a channel, which a scaling here does not; train on it as it is")
     deviation = value if kind == "Div" else 1 / scale  # as it is in the file
     return Normalise(-offset, deviation), node.axes, "becomes the scaling of the channels"
-
-
-def _transpose(node: Node) -> Taken:
-    order = list(node.attributes.get("perm", range(len(node.axes) - 1, -1, -1)))
-    if sorted(order) != list(range(len(node.axes))):
-        raise ModelError(f"perm is {order} of {len(node.axes)} axes; export the model again")
-    return None, tuple(node.axes[k] for k in order), ""
-
-
-def _squeeze(node: Node) -> Taken:
-    places = {a % len(node.axes) for a in node.axes_argument()}
-    gone = [node.axes[k] for k in sorted(places)]
-    if not gone or set(gone) != {"one"}:
-        raise ModelError(f"removes ({', '.join(gone) or 'unnamed axes'}); only an axis of one place can go")
-    return None, tuple(axis for k, axis in enumerate(node.axes) if k not in places), ""
-
-
-def _unsqueeze(node: Node) -> Taken:
-    places = node.axes_argument()
-    total = len(node.axes) + len(places)
-    left = iter(node.axes)
-    at = {place % total for place in places}
-    return None, tuple("one" if k in at else next(left) for k in range(total)), ""
-
-
-def _reshape(node: Node) -> Taken:
-    """What takes the axis of directions away, which has one place, and leaves the order of the others."""
-    shape = [int(n) for n in node.constants.get(node.input(1), "shape").ravel()]
-    kept = tuple(axis for axis in node.axes if axis != "one")
-    same = [0] * (len(kept) - 1)
-    # (0, 0, -1) copies the first axes, so they must be the ones that stay.
-    copied = all(n != 0 or (k < len(node.axes) and node.axes[k] == kept[k]) for k, n in enumerate(shape[: len(kept)]))
-    if len(shape) != len(kept) or shape[:-1] != same or not copied or kept == node.axes:
-        raise ModelError(f"to {shape} mixes axes of ({', '.join(node.axes)}); use Squeeze on the axis of directions")
-    return None, kept, ""
-
-
-def _gather(node: Node) -> Taken:
-    axis = node.axes[int(node.attributes.get("axis", 0)) % len(node.axes)]
-    index = node.constants.get(node.input(1), "indices")
-    if axis == "one" and index.size == 1 and int(index.ravel()[0]) in (0, -1):
-        does: Does | None = None
-    elif axis == "time" and index.size == 1 and int(index.ravel()[0]) == -1:
-        does = LastStep()
-    else:
-        raise ModelError(f"picks {index.ravel()[:4].tolist()} of the axis {axis}; only the last step (-1) can be taken")
-    replaced = () if index.ndim == 0 else ("one",) * index.ndim
-    axes = tuple(new for a in node.axes for new in (replaced if a == axis else (a,)))
-    return does, axes, "the last step" if does else ""
 
 
 def _probabilities(node: Node) -> Taken:
@@ -201,11 +155,12 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     **dict.fromkeys(("Sub", "Div", "Mul", "Add"), _elementwise),
     "Gemm": _gemm,
     "MatMul": _matmul,
-    "Transpose": _transpose,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Reshape": _reshape,
-    "Gather": _gather,
+    "Transpose": onnx_axes.transpose,
+    "Squeeze": onnx_axes.squeeze,
+    "Unsqueeze": onnx_axes.unsqueeze,
+    "Reshape": onnx_axes.reshape,
+    "Gather": onnx_axes.gather,
+    "Slice": onnx_axes.slice_,
     "Softmax": _probabilities,
     "Sigmoid": _probabilities,
     "Identity": _nothing,
@@ -216,11 +171,12 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
 UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and one Gemm alone"
 """What is said of an operator that no table names."""
 
+_PROGRAM = "is a program, not a layer; export LSTM, GRU or RNN as one node"
+
 REFUSED = {
-    "Loop": "is a program, not a layer; export LSTM, GRU or RNN as one node",
-    "Scan": "is a program, not a layer; export LSTM, GRU or RNN as one node (a FastGRNN is in its model file alone)",
+    "Loop": f"{_PROGRAM}, or import the file that this was made of",
+    "Scan": f"{_PROGRAM}; a FastGRNN is in the model file alone",
     "If": "chooses while it runs; export one way of it",
-    "Slice": "cannot be imported; pick the last step with Gather, or take Y_h",
     "Conv": "cannot be imported; let the recurrent layer take the samples themselves",
     "BatchNormalization": "cannot be imported; put it into the scaling of the channels",
     "DynamicQuantizeLinear": "is quantised already; export the float model",
