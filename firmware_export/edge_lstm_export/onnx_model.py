@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -217,5 +218,7 @@ def _described(interface: Interface) -> dict[str, Any]:
         "window": task.window,
         "horizon": task.horizon,
         "rate_hz": interface.rate_hz,
+        "anomaly": None if task.anomaly is None else asdict(task.anomaly),
+        "front_end": interface.front_end,
         "output_meaning": "logits" if task.predicts_labels else "physical units",
     }
