@@ -22,6 +22,7 @@ from edge_lstm.errors import ExportError, MissingDependencyError
 from edge_lstm.model import FloatModel, Scaling
 from edge_lstm.modelfile import load_model
 from edge_lstm.reference import network, replay
+from edge_lstm.runtimes.worker import run_isolated
 from edge_lstm_export.keras_model import keras_model
 
 # float32 sums in another order, over the largest output; the limit that import holds its originals to, too.
@@ -167,6 +168,14 @@ def test_without_h5py_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edge-lstm\[import\]'"):
         keras_model(MODELS["lstm"])
+
+
+def test_where_keras_is_missing_verification_is_told_what_installs_it(opened, tmp_path, monkeypatch):
+    """A Keras that cannot be imported stands before the real one in the process that runs the file."""
+    (tmp_path / "keras.py").write_text("raise ImportError('none')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(MissingDependencyError, match=r"pip install 'edge-lstm\[train\]'"):
+        run_isolated("keras", opened / "mixed.keras", [sequences(MODELS["mixed"])[0]])
 
 
 # argv is the file.

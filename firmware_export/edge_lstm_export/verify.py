@@ -42,7 +42,7 @@ from edge_lstm.bundle import (
 from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
 from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
-from edge_lstm.model import GATES, Scaling
+from edge_lstm.model import GATES, LstmWeights, Scaling
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
@@ -305,10 +305,20 @@ def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Chec
     ]
     check = _result(target, compared, tolerance)
     first = next((c.first for c in compared if c.first), None)
-    if first is None or tolerance is not None:
+    if first is None:
         return check
+    if tolerance is not None:
+        return replace(check, first_mismatch=str(first.blaming(_float_gate(bundle, first))))
     gate = _gate(bundle, target, case.inputs[first.recording], found[0][first.recording], first)
     return replace(check, first_mismatch=str(first.blaming(gate)))
+
+
+def _float_gate(bundle: Bundle, first: Difference) -> str:
+    """The gates that may be behind a difference of floats: of cells that carry nothing beyond h, any of theirs."""
+    layers = bundle.float_model.layers
+    if first.layer == len(layers) or isinstance(layers[first.layer], LstmWeights):
+        return first.gate
+    return " or ".join(layers[first.layer].gates)
 
 
 def _on_board(bundle: Bundle, core: str) -> Check:
