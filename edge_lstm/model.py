@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edge_lstm.cell_weights import GATES, CellWeights, FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.cell_weights import CELLS, GATES, CellWeights, FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
 from edge_lstm.errors import ModelError
 from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 
 __all__ = [
+    "CELLS",
     "GATES",
     "AnomalyRule",
     "CellWeights",

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.cell_weights import CELLS
 from edge_lstm.errors import CalibrationError
-from edge_lstm.model import Float64, FloatModel, LstmWeights
+from edge_lstm.model import CELLS, Float64, FloatModel, LstmWeights
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
-from edge_lstm.cell_weights import CELLS
 from edge_lstm.integer import Arithmetic, IntegerModel, NativeLayer, NativeModel, TfliteLstm
-from edge_lstm.model import GATES, FloatModel
+from edge_lstm.model import CELLS, GATES, FloatModel
 from edge_lstm.reference import Network, network, replay
 
 Array = NDArray[Any]
