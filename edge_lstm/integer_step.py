@@ -1,8 +1,9 @@
 """The integers of the explicit-state step model: int8 tensors and int8 operators only, the state in the caller's hands.
 
-Every tensor has a quantisation of its own, but for x and h, which are concatenated in ``v = [x | h]`` and share one, in
-all layers. Samples are encoded channel by channel over the whole of int8, with each channel's gain and offset folded
-into the first layer's weights; that is why x can share the quantisation of h without losing resolution.
+Every tensor has a quantisation of its own, but for x and h of a layer, which are concatenated in ``v = [x | h]`` and
+share one. Samples are encoded channel by channel over the whole of int8, with each channel's gain and offset folded
+into the first layer's weights; that is why x can share the quantisation of h without losing resolution. Where h of the
+layer below has another quantisation, it is multiplied by the number that makes it fit, which is folded likewise.
 
 An LSTM computes, tensor by tensor::
 
@@ -21,7 +22,7 @@ such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and f
 
 A GRU that resets after its product makes rows over x and rows over h for the candidate; one that resets before it
 concatenates [x | r·h]. A FastGRNN's two blocks have one kernel, so its n is negated: u = σ(-W v - b) and
-m = tanh(-W v - b). A simple RNN is a block and a tanh, and has no c.
+m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c.
 """
 
 from __future__ import annotations
@@ -40,15 +41,20 @@ TANH_OUTPUT = Quant(1.0 / 128.0, 0)
 """The quantisations that the int8 LOGISTIC and TANH operators demand of their outputs."""
 
 FINE_STEPS = 8
-"""Fine codes to a code of h. More resolve slower states and hold smaller steps; 4 to 16 do equally well on the networks
-that ``bench/step_cells.py`` trains."""
+"""Fine codes to a code of h. More resolve slower states; fewer hold larger moves, which coarse codes round."""
 
 _SMALLEST_NUMBER = 1e-6
 
 
 def constant(value: float) -> tuple[int, Quant]:
-    """Code and quantisation of a number of 0..1; far below any step of a state it is not told from 0."""
+    """Code and quantisation of a number, 0 or more; far below any step of a state it is not told from 0."""
     return 127, Quant(max(value, _SMALLEST_NUMBER) / 127.0)
+
+
+def passed_on(below: Quant, above: Quant) -> float:
+    """What h of one layer is multiplied by so that the next can read it: the largest that both ends of int8 allow."""
+    ends = [(abs(end - below.zero) * below.scale, abs(end - above.zero) * above.scale) for end in (-128, 127)]
+    return min((there / here for here, there in ends if here and there), default=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +195,15 @@ class StepRnn(_StepLayer):
         gates: n (H, F + H) over [x | h].
 
     Raises:
-        ModelError: if the gates do not fit together.
+        ModelError: if the gates do not fit together, or h has not the quantisation of a tanh.
     """
 
     kind, rows, carries_c = "rnn", ("n",), False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden != TANH_OUTPUT:
+            raise ModelError(f"h of a step RNN layer has {self.hidden}; expected {TANH_OUTPUT}, as its tanh gives it")
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +254,7 @@ class StepModel:
     """An explicit-state step model; ``head`` gives int8 output codes.
 
     Raises:
-        ModelError: if layers and head do not share one quantisation of h.
+        ModelError: if the last layer and the head do not share one quantisation of h.
     """
 
     layers: tuple[StepLayer, ...]
@@ -255,8 +266,8 @@ class StepModel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if {layer.hidden for layer in self.layers} != {self.head.input}:
-            raise ModelError("all layers of a step model and its head need one quantisation of h")
+        if self.layers[-1].hidden != self.head.input:
+            raise ModelError("the last layer of a step model and its head need one quantisation of h")
 
 
 def to_arrays(model: StepModel) -> tuple[dict[str, Any], dict[str, Any]]:

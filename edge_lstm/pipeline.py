@@ -176,7 +176,8 @@ def _judged_by(prepared: Prepared) -> tuple[str, ...]:
 
 
 def evaluate_path(prepared: Prepared, path: Path | None = None, part: str = "test") -> dict[str, Metrics]:
-    """Metrics under ``float``, ``int8`` (native) and ``tflite``, as far as they are there.
+    """Metrics under ``float``, ``int8`` (native) and ``tflite``, as far as they are there; under ``step`` in its place
+    where a bundle has no fused file.
 
     Args:
         path: a model file or a bundle. None takes the project's model and, if it was made from that very model,
@@ -202,14 +203,16 @@ def _models_at(path: Path) -> dict[str, Model]:
         model = load_model(path)
         return {_NAMES[type(model)]: model}
     bundle = Bundle.open(path)
-    models = {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in bundle.arithmetics}
+    held = bundle.arithmetics
+    left_out = "step" if "tflite" in held else "tflite"
+    models = {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in held and a != left_out}
     if not models:
         raise BundleError(f"{path}: holds no model; export the bundle again")
     return models
 
 
 _NAMES: dict[type, str] = {FloatModel: "float", NativeModel: "int8", TfliteModel: "tflite", StepModel: "step"}
-_ARITHMETICS = {"float": "float", "int8": "native", "tflite": "tflite"}
+_ARITHMETICS = {"float": "float", "int8": "native", "tflite": "tflite", "step": "step"}
 
 
 def load_float_model(path: Path) -> FloatModel:

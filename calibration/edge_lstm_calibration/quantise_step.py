@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from edge_lstm.integer_step import (
     StepLstm,
     StepModel,
     StepRnn,
+    passed_on,
 )
 from edge_lstm.model import (
     GATES,
@@ -48,20 +50,20 @@ _ALMOST = 0.02
 def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "compensated") -> StepModel:
     """The integers of ``model_step_int8.tflite``."""
     compensate = compensates(rounding)
-    hidden = _joint_hidden(model, calibration)
+    hidden = _hidden_states(model, calibration)
     codes = InputCodes.of(model, calibration)
-    reading = codes.reading(hidden)
+    joints = zip(model.layers, pairwise(hidden), strict=False)
+    readings = [codes.reading(hidden[0]), *(_reading(below.units, *quants) for below, quants in joints)]
     layers = []
-    for index, layer in enumerate(model.layers):
-        rows = _Rows.of(layer, calibration, index, hidden, reading, compensate)
+    for index, (layer, own, reading) in enumerate(zip(model.layers, hidden, readings, strict=True)):
+        rows = _Rows.of(layer, calibration, index, own, reading, compensate)
         layers.append(_QUANTISERS[type(layer)](layer, rows))
-        reading = np.ones(layer.units), np.zeros(layer.units)
     last = len(model.layers)
     moments = calibration.moments[last]
     head = _block(
         model.head.weights.astype(np.float64),
         model.head.bias.astype(np.float64),
-        hidden,
+        hidden[-1],
         asymmetric(calibration.range(last, "y")),
         Moved(moments.mean, moments.covariance) if compensate else None,
     )
@@ -69,17 +71,24 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     return StepModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
 
 
-def _joint_hidden(model: FloatModel, calibration: Calibration) -> Quant:
-    """One quantisation for the hidden states of all layers: a layer's input is concatenated with its own state.
+def _hidden_states(model: FloatModel, calibration: Calibration) -> list[Quant]:
+    """A quantisation of h for each layer.
 
-    A tanh has no choice, so where a simple RNN is among them its output is taken for all, if it reaches as far.
+    LSTMs share one, which spares what would join them: none of them leaves ±1. A tanh has no choice.
     """
     ranges = [calibration.range(index, "h") for index in range(len(model.layers))]
-    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    reach = TANH_OUTPUT.scale * (_CODES + 1)
-    if any(isinstance(layer, RnnWeights) for layer in model.layers) and -reach <= low and high <= reach:
-        return TANH_OUTPUT
-    return asymmetric((low, high))
+    if all(isinstance(layer, LstmWeights) for layer in model.layers):
+        ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))] * len(ranges)
+    return [
+        TANH_OUTPUT if isinstance(layer, RnnWeights) else asymmetric(span)
+        for layer, span in zip(model.layers, ranges, strict=True)
+    ]
+
+
+def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
+    """How a layer reads h of the one below: gain and offset."""
+    factor = 1.0 if below == above else passed_on(below, above)
+    return np.full(units, 1.0 / factor), np.zeros(units)
 
 
 @dataclass(frozen=True, eq=False)

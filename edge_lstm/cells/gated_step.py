@@ -40,7 +40,7 @@ def tabulated(operator: Table, a: Quant, b: Quant, target: Quant) -> Table:
 
 
 def times_constant(source: Quant, value: float, target: Quant) -> Table:
-    """MUL by a number of 0..1, looked up."""
+    """MUL by a number, looked up."""
     code, quant = constant(value)
     table = ops.mul(ALL_INT8, source, np.int64(code), quant, target)
     return lambda codes: table[codes + 128]
@@ -153,7 +153,6 @@ class StepRnnCell(_GatedStep):
         (block,) = layer.gates
         self._rows = ops.FullyConnected(block, arithmetic)
         self._tanh = ops.tanh_table(block.output, TANH_OUTPUT, arithmetic)
-        self._as_hidden = times_constant(TANH_OUTPUT, 1.0, layer.hidden)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         h, _ = super().zero_state(batch)
@@ -162,10 +161,9 @@ class StepRnnCell(_GatedStep):
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c
         pre = self._rows(np.concatenate([x, h], axis=1))
-        n = self._tanh[pre + 128]
-        h_new = self._as_hidden(n)
+        h_new = self._tanh[pre + 128]
         if tap is not None:
-            report(tap, StepRnn.rows, x, h, (pre,), (n,), h_new, h_new)
+            report(tap, StepRnn.rows, x, h, (pre,), (h_new,), h_new, h_new)
         return h_new, h_new
 
 

@@ -13,13 +13,12 @@ from edge_lstm.arithmetic.fused import RULES, FusedRules
 from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.common import AffineRows, Cell, CellTap
 from edge_lstm.cells.gated import FloatFastGrnn, FloatGru, FloatRnn
-from edge_lstm.cells.gated_step import StepFastGrnnCell, StepGruCell, StepRnnCell
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
-from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.cells.native_gated import NATIVE_STEPS
+from edge_lstm.cells.step_chain import step_cells
 from edge_lstm.errors import ModelError
 from edge_lstm.integer import Affine, Arithmetic, NativeLstm, NativeModel, TfliteDense, TfliteModel
-from edge_lstm.integer_step import StepFastGrnn, StepGru, StepGruBefore, StepLstm, StepModel, StepRnn
+from edge_lstm.integer_step import StepModel
 from edge_lstm.model import DenseWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
 
 Array = NDArray[Any]
@@ -40,15 +39,6 @@ FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
 
 NATIVE_CELLS: dict[type, Callable[[Any], Cell]] = {NativeLstm: NativeLstmCell, **NATIVE_STEPS}
 """The step of each kind of layer in arithmetic ``native``."""
-
-STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
-    StepLstm: StepCell,
-    StepGru: StepGruCell,
-    StepGruBefore: StepGruCell,
-    StepRnn: StepRnnCell,
-    StepFastGrnn: StepFastGrnnCell,
-}
-"""The step of each kind of layer of an explicit-state file."""
 
 
 class Network:
@@ -86,7 +76,6 @@ def network(
     Raises:
         ModelError: if the model's integers cannot be computed under ``arithmetic``.
     """
-    cells: list[Cell]
     if isinstance(model, FloatModel):
         _require(arithmetic, (None,), "a float model")
         return Network([FLOAT_CELLS[type(layer)](layer) for layer in model.layers], _float_head(model.head))
@@ -96,10 +85,9 @@ def network(
     _require(arithmetic, (None, *RULES), "a tflite model")
     kind = cast(TfliteArithmetic, arithmetic or "tflite")
     if isinstance(model, StepModel):
-        cells = [STEP_CELLS[type(layer)](layer, kind) for layer in model.layers]
-        return Network(cells, FullyConnected(model.head, kind))
+        return Network(step_cells(model.layers, kind), FullyConnected(model.head, kind))
     rules = RULES[kind]
-    cells = [FusedLstm(layer, rules) for layer in model.layers]
+    cells: list[Cell] = [FusedLstm(layer, rules) for layer in model.layers]
     return Network(cells, _dense_head(model.head, rules))
 
 

@@ -12,7 +12,7 @@ from edge_lstm.integer_step import StepModel
 from edge_lstm.tensor_names import cell_state, hidden_state
 from edge_lstm_export.tflite.graph import Graph
 from edge_lstm_export.tflite.rules import check
-from edge_lstm_export.tflite.step_layers import LAYERS, NEW, Place, dense
+from edge_lstm_export.tflite.step_layers import LAYERS, NEW, Place, dense, requantised
 
 __all__ = ["NEW", "step_tflite"]
 
@@ -33,6 +33,8 @@ def step_tflite(model: StepModel) -> bytes:
     for index, layer in enumerate(model.layers):
         names = (hidden_state(index), cell_state(index))
         state = [graph.tensor(n, np.int8, (1, layer.units), q) for n, q in zip(names, layer.state, strict=False)]
+        if index and model.layers[index - 1].hidden != layer.hidden:
+            current = requantised(graph, index, current, model.layers[index - 1], layer)
         new = LAYERS[type(layer)](Place(graph, index, layer.units), layer, current, *state)
         states += state
         new_states += new

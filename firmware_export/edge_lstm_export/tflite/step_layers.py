@@ -18,9 +18,11 @@ from edge_lstm.integer_step import (
     StepFastGrnn,
     StepGru,
     StepGruBefore,
+    StepLayer,
     StepLstm,
     StepRnn,
     constant,
+    passed_on,
 )
 from edge_lstm.tensor_names import cell_state, hidden_state
 from edge_lstm_export.tflite import operators
@@ -94,6 +96,13 @@ def dense(graph: Graph, name: str, output: str, block: TfliteDense, x: int, weig
     return y
 
 
+def requantised(graph: Graph, index: int, x: int, below: StepLayer, layer: StepLayer) -> int:
+    """h of the layer below, so that layer ``index`` can read it."""
+    joint = Place(graph, index, below.units)
+    factor = joint.constant("fit", passed_on(below.hidden, layer.hidden))
+    return joint.apply(operators.mul, x, factor, "x", layer.hidden)
+
+
 def _lstm(place: Place, layer: StepLstm, x: int, h: int, c: int) -> list[int]:
     joint = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
     gates = {}
@@ -127,8 +136,9 @@ def _gru(place: Place, layer: StepGru | StepGruBefore, x: int, h: int, c: int) -
 
 def _rnn(place: Place, layer: StepRnn, x: int, h: int) -> list[int]:
     joint = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
-    n = place.tanh("n", place.dense("n", layer.gates[0], joint))
-    return [place.into(operators.mul, n, place.constant("one", 1.0), hidden_state(place.index), layer.hidden)]
+    h_new = place.graph.tensor(hidden_state(place.index) + NEW, np.int8, (1, place.units), layer.hidden)
+    operators.squash(place.graph, "TANH", place.dense("n", layer.gates[0], joint), h_new)
+    return [h_new]
 
 
 def _fastgrnn(place: Place, layer: StepFastGrnn, x: int, h: int, c: int) -> list[int]:
