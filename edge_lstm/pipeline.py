@@ -176,8 +176,7 @@ def _judged_by(prepared: Prepared) -> tuple[str, ...]:
 
 
 def evaluate_path(prepared: Prepared, path: Path | None = None, part: str = "test") -> dict[str, Metrics]:
-    """Metrics under ``float``, ``int8`` (native) and ``tflite``, as far as they are there; under ``step`` in its place
-    where a bundle has no fused file.
+    """Metrics under ``float``, ``int8`` (native) and ``tflite``, as far as they are there.
 
     Args:
         path: a model file or a bundle. None takes the project's model and, if it was made from that very model,
@@ -203,9 +202,9 @@ def _models_at(path: Path) -> dict[str, Model]:
         model = load_model(path)
         return {_NAMES[type(model)]: model}
     bundle = Bundle.open(path)
-    held = bundle.arithmetics
-    left_out = "step" if "tflite" in held else "tflite"
-    models = {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in held and a != left_out}
+    models = {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in bundle.arithmetics}
+    if "tflite" in models:
+        models.pop("step", None)  # made for accelerators; what TensorFlow Lite runs is the fused file
     if not models:
         raise BundleError(f"{path}: holds no model; export the bundle again")
     return models

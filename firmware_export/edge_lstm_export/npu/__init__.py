@@ -44,7 +44,7 @@ def for_accelerators(
 
     Args:
         files: of the bundle, by path.
-        units: of each recurrent layer.
+        units: of each layer.
 
     Raises:
         ExportError: if Vela cannot compile a layer so small.
