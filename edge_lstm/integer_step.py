@@ -22,7 +22,8 @@ such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and f
 
 A GRU that resets after its product makes rows over x and rows over h for the candidate; one that resets before it
 concatenates [x | r·h]. A FastGRNN's two blocks have one kernel, so its n is negated: u = σ(-W v - b) and
-m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c.
+m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c. A dense layer reads x
+as it comes; where it rectifies, the quantisation of h ends at 0.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class _StepLayer:
     quants: ClassVar[tuple[str, ...]] = ()
     """Names of its quantisations."""
     numbers: ClassVar[tuple[str, ...]] = ()
-    carries_c: ClassVar[bool] = True
-    """Whether the file has a tensor c beside h."""
+    carries: ClassVar[tuple[str, ...]] = ("h", "c")
+    """What the file takes of its state."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gates", tuple(self.gates))
@@ -103,14 +104,19 @@ class _StepLayer:
         return int(self.gates[0].weights.shape[1]) - self.units
 
     @property
+    def source(self) -> Quant:
+        """Quantisation of x."""
+        return self.gates[0].input
+
+    @property
     def hidden(self) -> Quant:
-        """Quantisation of x and h."""
+        """Quantisation of h, and of x where the two are concatenated."""
         return self.gates[0].input
 
     @property
     def state(self) -> tuple[Quant, ...]:
-        """Quantisations of h and, where there is one, c."""
-        return (self.hidden, self._c()) if self.carries_c else (self.hidden,)
+        """Quantisations of what it carries."""
+        return (self.hidden, self._c())[: len(self.carries)]
 
     def _c(self) -> Quant:
         return Quant(self.hidden.scale / FINE_STEPS)
@@ -198,7 +204,7 @@ class StepRnn(_StepLayer):
         ModelError: if the gates do not fit together, or h has not the quantisation of a tanh.
     """
 
-    kind, rows, carries_c = "rnn", ("n",), False
+    kind, rows, carries = "rnn", ("n",), ("h",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -241,10 +247,57 @@ class StepFastGrnn(_StepLayer):
         return Quant(max(self.zeta, _SMALLEST_NUMBER) * TANH_OUTPUT.scale)
 
 
-StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn
+@dataclass(frozen=True, eq=False)
+class StepDense(_StepLayer):
+    """A dense layer; its h is what it gives, and it carries nothing.
+
+    Args:
+        gates: n (H, F) over x; without a squashing activation its output is h.
+        activation: linear, relu, tanh or sigmoid.
+
+    Raises:
+        ModelError: if the activation is not known.
+    """
+
+    activation: str
+
+    kind, rows, numbers, carries = "dense", ("n",), ("activation",), ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in DENSE_OUTPUTS:
+            raise ModelError(f"activation {self.activation!r} is not known; choose one of {', '.join(DENSE_OUTPUTS)}")
+
+    def _widths(self) -> list[int]:
+        return [self.features]
+
+    @property
+    def features(self) -> int:
+        return int(self.gates[0].weights.shape[1])
+
+    @property
+    def squash(self) -> str | None:
+        """The operator behind the block, LOGISTIC or TANH; None without one."""
+        return DENSE_OUTPUTS[self.activation][0]
+
+    @property
+    def hidden(self) -> Quant:
+        return DENSE_OUTPUTS[self.activation][1] or self.gates[0].output
+
+
+DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
+    "linear": (None, None),
+    "relu": (None, None),
+    "tanh": ("TANH", TANH_OUTPUT),
+    "sigmoid": ("LOGISTIC", SIGMOID_OUTPUT),
+}
+"""Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
+
+
+StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense
 
 STEP_LAYERS: dict[str, type[StepLayer]] = {
-    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn)
+    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense)
 }
 """Every kind of layer by its name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from models import calibrated, float_model
@@ -20,7 +20,9 @@ from edge_lstm.integer_step import (
     StepRnn,
 )
 from edge_lstm.model import (
+    Activation,
     CellWeights,
+    DenseLayerWeights,
     DenseWeights,
     FastGrnnWeights,
     FloatModel,
@@ -48,6 +50,12 @@ def _fastgrnn(zeta: float, nu: float) -> Callable[[Draw, int, int], CellWeights]
     return lambda draw, units, features: FastGrnnWeights(*_three(draw, 1, 2, units, features), zeta, nu)
 
 
+def _dense_layer(activation: Activation) -> Callable[[Draw, int, int], CellWeights]:
+    return lambda draw, units, features: DenseLayerWeights(
+        draw(1.5 / np.sqrt(features), 1, units, features), draw(0.3, 1, units), activation
+    )
+
+
 def _three(draw: Draw, matrices: int, gates: int, units: int, features: int) -> tuple[Any, Any, Any]:
     return (
         draw(1 / np.sqrt(features), matrices, units, features),
@@ -64,12 +72,17 @@ CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
     "fastgrnn": _fastgrnn(0.9, 0.02),
     "fastgrnn plain": _fastgrnn(1.0, 0.0),
     "fastgrnn wide": _fastgrnn(0.4, 0.7),
+    **{f"dense {activation}": _dense_layer(activation) for activation in get_args(Activation)},
 }
-"""A cell with its choices → its layer; the last leaves ±1, so it needs coarse codes of its pull."""
+"""A cell with its choices → its layer. The wide FastGRNN leaves ±1 and needs coarse codes of its pull."""
 
 STACKS = {
     "gru, rnn, lstm": (("gru", 7), ("rnn", 5), ("lstm", 6)),
     "lstm, fastgrnn, gru before, rnn": (("lstm", 6), ("fastgrnn wide", 5), ("gru before", 9), ("rnn", 4)),
+    "dense before, between and behind": (
+        *(("dense relu", 7), ("gru", 6), ("dense linear", 5)),
+        *(("dense sigmoid", 8), ("lstm", 6), ("dense tanh", 4)),
+    ),
 }
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.integer import Decoding, Quant, TfliteDense
 from edge_lstm.integer_step import (
+    DENSE_OUTPUTS,
     FINE_STEPS,
     TANH_OUTPUT,
+    StepDense,
     StepFastGrnn,
     StepGru,
     StepGruBefore,
@@ -29,6 +30,7 @@ from edge_lstm.integer_step import (
 from edge_lstm.model import (
     GATES,
     CellWeights,
+    DenseLayerWeights,
     FastGrnnWeights,
     Float64,
     FloatModel,
@@ -52,12 +54,15 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     compensate = compensates(rounding)
     hidden = _hidden_states(model, calibration)
     codes = InputCodes.of(model, calibration)
-    joints = zip(model.layers, pairwise(hidden), strict=False)
-    readings = [codes.reading(hidden[0]), *(_reading(below.units, *quants) for below, quants in joints)]
-    layers = []
-    for index, (layer, own, reading) in enumerate(zip(model.layers, hidden, readings, strict=True)):
-        rows = _Rows.of(layer, calibration, index, own, reading, compensate)
+    # Any scale will do for x alone, for the kernel takes what it misreads; this one leaves most of the kernel as it is.
+    below = Quant(float(np.median(codes.step)))
+    layers: list[StepLayer] = []
+    for index, (layer, own) in enumerate(zip(model.layers, hidden, strict=True)):
+        source = below if isinstance(layer, DenseLayerWeights) else own
+        reading = _reading(layer.features, below, source) if layers else codes.reading(source)
+        rows = _Rows.of(layer, calibration, index, source, reading, compensate)
         layers.append(_QUANTISERS[type(layer)](layer, rows))
+        below = own
     last = len(model.layers)
     moments = calibration.moments[last]
     head = _block(
@@ -74,15 +79,20 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
 def _hidden_states(model: FloatModel, calibration: Calibration) -> list[Quant]:
     """A quantisation of h for each layer.
 
-    LSTMs share one, which spares what would join them: none of them leaves ±1. A tanh has no choice.
+    LSTMs share one, which spares what would join them: none of them leaves ±1. A sigmoid or a tanh has no choice.
     """
     ranges = [calibration.range(index, "h") for index in range(len(model.layers))]
     if all(isinstance(layer, LstmWeights) for layer in model.layers):
         ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))] * len(ranges)
-    return [
-        TANH_OUTPUT if isinstance(layer, RnnWeights) else asymmetric(span)
-        for layer, span in zip(model.layers, ranges, strict=True)
-    ]
+    given = [_given(layer) for layer in model.layers]
+    return [quant or asymmetric(span) for quant, span in zip(given, ranges, strict=True)]
+
+
+def _given(layer: CellWeights) -> Quant | None:
+    """The quantisation that an operator demands of h."""
+    if isinstance(layer, DenseLayerWeights):
+        return DENSE_OUTPUTS[layer.activation][1]
+    return TANH_OUTPUT if isinstance(layer, RnnWeights) else None
 
 
 def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
@@ -93,9 +103,10 @@ def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """A layer's rows over [u | h], u being its inputs as the file reads them.
+    """A layer's rows over [u | h], u being its inputs as the file reads them; over u alone of a dense layer.
 
     Args:
+        source: quantisation of [u | h].
         weights: (matrices, H, F + H), kernel and recurrent side by side.
         bias: (gates, H).
         moved: mean and covariance of [u | h]; None rounds to nearest.
@@ -104,7 +115,7 @@ class _Rows:
 
     calibration: Calibration
     index: int
-    hidden: Quant
+    source: Quant
     weights: Float64
     bias: Float64
     moved: Moved | None
@@ -116,7 +127,7 @@ class _Rows:
         layer: CellWeights,
         calibration: Calibration,
         index: int,
-        hidden: Quant,
+        source: Quant,
         reading: tuple[Float64, Float64],
         compensate: bool,
     ) -> _Rows:
@@ -124,10 +135,15 @@ class _Rows:
         gains, offsets = (
             np.concatenate([part, np.full(layer.units, rest)]) for part, rest in zip(reading, (1.0, 0.0), strict=True)
         )
-        weights = np.concatenate([layer.kernel, layer.recurrent], axis=2).astype(np.float64)
+        parts = [layer.kernel] if isinstance(layer, DenseLayerWeights) else [layer.kernel, layer.recurrent]
+        weights = np.concatenate(parts, axis=2).astype(np.float64)
+        columns = slice(weights.shape[2])
+        gains, offsets = gains[columns], offsets[columns]
         moments = [each.get(index) for each in (calibration.moments, calibration.reset_moments)]
-        moved = [Moved.of(each, *reading) if each is not None and compensate else None for each in moments]
-        return cls(calibration, index, hidden, weights * gains, layer.bias + weights @ offsets, *moved)
+        moved = [
+            Moved.of(each, *reading).take(columns) if each is not None and compensate else None for each in moments
+        ]
+        return cls(calibration, index, source, weights * gains, layer.bias + weights @ offsets, *moved)
 
     def quant(self, tensor: str) -> Quant:
         """Of a tensor that calibration has seen."""
@@ -135,7 +151,7 @@ class _Rows:
 
     def gate(self, k: int, name: str) -> TfliteDense:
         """The rows of one gate."""
-        return _block(self.weights[k], self.bias[k], self.hidden, self.quant(f"{name}_pre"), self.moved)
+        return _block(self.weights[k], self.bias[k], self.source, self.quant(f"{name}_pre"), self.moved)
 
     def negated(self, name: str) -> Quant:
         """Of a tensor's opposite."""
@@ -145,7 +161,7 @@ class _Rows:
     def coarse(self, tensor: str) -> Quant:
         """Of a product that h gives up: whole steps of h, as few as reach its ends."""
         low, high = self.calibration.range(self.index, tensor)
-        return coarse_codes(self.hidden, (low, high))
+        return coarse_codes(self.source, (low, high))
 
 
 def coarse_codes(hidden: Quant, span: Range) -> Quant:
@@ -160,16 +176,16 @@ def _lstm(_layer: LstmWeights, rows: _Rows) -> StepLayer:
 
 
 def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
-    update = _block(-rows.weights[0], -rows.bias[0], rows.hidden, rows.negated("z_pre"), rows.moved)
+    update = _block(-rows.weights[0], -rows.bias[0], rows.source, rows.negated("z_pre"), rows.moved)
     away, coarse = rows.quant("h-n"), rows.coarse("u·(h-n)")
     gates = update, rows.gate(1, "r")
     weights, bias = rows.weights[2], rows.bias[2]
     if not layer.reset_after:
-        candidate = _block(weights, bias, rows.hidden, rows.quant("n_pre"), rows.moved_reset)
+        candidate = _block(weights, bias, rows.source, rows.quant("n_pre"), rows.moved_reset)
         return StepGruBefore((*gates, candidate), away, coarse)
     over_x, over_h = slice(layer.features), slice(layer.features, None)
     halves = [
-        _block(weights[:, columns], offset, rows.hidden, rows.quant(name), rows.moved and rows.moved.take(columns))
+        _block(weights[:, columns], offset, rows.source, rows.quant(name), rows.moved and rows.moved.take(columns))
         for columns, offset, name in ((over_x, bias, "n_over_x"), (over_h, layer.reset_bias, "n_over_h"))
     ]
     return StepGru((*gates, *halves), rows.quant("r·n_over_h"), rows.quant("n_pre"), away, coarse)
@@ -179,16 +195,23 @@ def _rnn(_layer: RnnWeights, rows: _Rows) -> StepLayer:
     return StepRnn((rows.gate(0, "n"),))
 
 
+def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
+    squashed = DENSE_OUTPUTS[layer.activation][1] is not None
+    # Without an operator behind it the block ends where h does, a rectified one at 0.
+    target = rows.quant("n_pre" if squashed else "h")
+    return StepDense((_block(rows.weights[0], rows.bias[0], rows.source, target, rows.moved),), layer.activation)
+
+
 def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
     targets = [rows.negated(f"{gate}_pre") for gate in layer.gates]
-    gates = _blocks(-rows.weights[0], -rows.bias, rows.hidden, targets, rows.moved)
+    gates = _blocks(-rows.weights[0], -rows.bias, rows.source, targets, rows.moved)
     pull = float(layer.nu)
-    held = pull <= _CODES * rows.hidden.scale / FINE_STEPS
+    held = pull <= _CODES * rows.source.scale / FINE_STEPS
     return StepFastGrnn(
         gates,
         rows.quant("h-ζ·n"),
         rows.coarse("u·(h-ζ·n)"),
-        None if held else coarse_codes(rows.hidden, (-pull, pull)),
+        None if held else coarse_codes(rows.source, (-pull, pull)),
         layer.zeta,
         layer.nu,
     )
@@ -199,6 +222,7 @@ _QUANTISERS: dict[type, Callable[[Any, _Rows], StepLayer]] = {
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
+    DenseLayerWeights: _dense,
 }
 
 

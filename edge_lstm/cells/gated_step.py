@@ -1,5 +1,5 @@
-"""GRU, simple RNN and FastGRNN of the explicit-state step model, operator by operator; ``edge_lstm.integer_step`` has
-the equations.
+"""GRU, simple RNN, FastGRNN and the dense layer of the explicit-state step model, operator by operator; the equations
+are in ``edge_lstm.integer_step``.
 
 On (B, F) int8 codes. An operator of two int8 codes has 65,536 cases, so each is tabulated once and looked up ever
 after.
@@ -21,6 +21,7 @@ from edge_lstm.integer_step import (
     FINE_STEPS,
     SIGMOID_OUTPUT,
     TANH_OUTPUT,
+    StepDense,
     StepFastGrnn,
     StepGru,
     StepGruBefore,
@@ -164,6 +165,29 @@ class StepRnnCell(_GatedStep):
         h_new = self._tanh[pre + 128]
         if tap is not None:
             report(tap, StepRnn.rows, x, h, (pre,), (h_new,), h_new, h_new)
+        return h_new, h_new
+
+
+class StepDenseCell(_GatedStep):
+    """It remembers nothing: its state is what it gave last."""
+
+    def __init__(self, layer: StepDense, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
+        super().__init__(layer)
+        (block,) = layer.gates
+        self._rows = ops.FullyConnected(block, arithmetic)
+        codes = {"TANH": ops.tanh_table, "LOGISTIC": ops.sigmoid_table}
+        self._table = ALL_INT8 if layer.squash is None else codes[layer.squash](block.output, layer.hidden, arithmetic)
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        h, _ = super().zero_state(batch)
+        return h, h
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c
+        pre = self._rows(x)
+        h_new = self._table[pre + 128]
+        if tap is not None:
+            report(tap, StepDense.rows, x, h, (pre,), (h_new,), h_new, h_new)
         return h_new, h_new
 
 

@@ -8,10 +8,19 @@ from typing import Any
 
 from edge_lstm.arithmetic.tflite_ops import TfliteArithmetic
 from edge_lstm.cells.common import Array, Cell, CellTap
-from edge_lstm.cells.gated_step import StepFastGrnnCell, StepGruCell, StepRnnCell, times_constant
+from edge_lstm.cells.gated_step import StepDenseCell, StepFastGrnnCell, StepGruCell, StepRnnCell, times_constant
 from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.integer import Quant
-from edge_lstm.integer_step import StepFastGrnn, StepGru, StepGruBefore, StepLayer, StepLstm, StepRnn, passed_on
+from edge_lstm.integer_step import (
+    StepDense,
+    StepFastGrnn,
+    StepGru,
+    StepGruBefore,
+    StepLayer,
+    StepLstm,
+    StepRnn,
+    passed_on,
+)
 
 STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepLstm: StepCell,
@@ -19,6 +28,7 @@ STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepGruBefore: StepGruCell,
     StepRnn: StepRnnCell,
     StepFastGrnn: StepFastGrnnCell,
+    StepDense: StepDenseCell,
 }
 """The step of each kind of layer."""
 
@@ -26,7 +36,7 @@ STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
 def step_cells(layers: Sequence[StepLayer], arithmetic: TfliteArithmetic) -> list[Cell]:
     """The cells of a model, each of which takes the codes of the one below."""
     first, *others = (STEP_CELLS[type(layer)](layer, arithmetic) for layer in layers)
-    joints = [(below.hidden, above.hidden) for below, above in pairwise(layers)]
+    joints = [(below.hidden, above.source) for below, above in pairwise(layers)]
     above = [cell if a == b else _Requantised(cell, a, b) for cell, (a, b) in zip(others, joints, strict=True)]
     return [first, *above]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from edge_lstm.integer_step import StepModel
-from edge_lstm.tensor_names import cell_state, hidden_state
+from edge_lstm.tensor_names import NEW, cell_state, hidden_state
 from edge_lstm_export.tflite.graph import Graph
 from edge_lstm_export.tflite.rules import check
-from edge_lstm_export.tflite.step_layers import LAYERS, NEW, Place, dense, requantised
+from edge_lstm_export.tflite.step_layers import LAYERS, Place, dense, requantised
 
 __all__ = ["NEW", "step_tflite"]
 
@@ -20,7 +20,7 @@ __all__ = ["NEW", "step_tflite"]
 def step_tflite(model: StepModel) -> bytes:
     """The file: inputs x (1, C), h0 (1, H), c0 (1, H), h1, …; outputs y (1, O), the new h0, c0, h1, …; all int8.
 
-    A layer that carries nothing beyond h, a simple RNN, has no c.
+    A layer takes what it carries: a simple RNN no c, and a dense layer nothing, but what it gives, its h, goes out too.
 
     Raises:
         ExportError: if a rule that the runtimes do not check themselves is broken.
@@ -28,12 +28,12 @@ def step_tflite(model: StepModel) -> bytes:
     kinds = " and ".join(dict.fromkeys(layer.kind.partition("_")[0].upper() for layer in model.layers))
     graph = Graph(f"edge-lstm: int8 {kinds} of plain operators, one step a call, state in and out")
     first = model.layers[0]
-    x = current = graph.tensor("x", np.int8, (1, first.features), first.hidden)
+    x = current = graph.tensor("x", np.int8, (1, first.features), first.source)
     states, new_states = [], []
     for index, layer in enumerate(model.layers):
         names = (hidden_state(index), cell_state(index))
         state = [graph.tensor(n, np.int8, (1, layer.units), q) for n, q in zip(names, layer.state, strict=False)]
-        if index and model.layers[index - 1].hidden != layer.hidden:
+        if index and model.layers[index - 1].hidden != layer.source:
             current = requantised(graph, index, current, model.layers[index - 1], layer)
         new = LAYERS[type(layer)](Place(graph, index, layer.units), layer, current, *state)
         states += state

@@ -15,6 +15,7 @@ from edge_lstm.integer_step import (
     FINE_STEPS,
     SIGMOID_OUTPUT,
     TANH_OUTPUT,
+    StepDense,
     StepFastGrnn,
     StepGru,
     StepGruBefore,
@@ -24,13 +25,10 @@ from edge_lstm.integer_step import (
     constant,
     passed_on,
 )
-from edge_lstm.tensor_names import cell_state, hidden_state
+from edge_lstm.tensor_names import NEW, cell_state, hidden_state
 from edge_lstm_export.tflite import operators
 from edge_lstm_export.tflite.fused import bias_scale
 from edge_lstm_export.tflite.graph import Graph
-
-NEW = "_new"
-"""Suffix of a state tensor's name on its way out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +97,8 @@ def dense(graph: Graph, name: str, output: str, block: TfliteDense, x: int, weig
 def requantised(graph: Graph, index: int, x: int, below: StepLayer, layer: StepLayer) -> int:
     """h of the layer below, so that layer ``index`` can read it."""
     joint = Place(graph, index, below.units)
-    factor = joint.constant("fit", passed_on(below.hidden, layer.hidden))
-    return joint.apply(operators.mul, x, factor, "x", layer.hidden)
+    factor = joint.constant("fit", passed_on(below.hidden, layer.source))
+    return joint.apply(operators.mul, x, factor, "x", layer.source)
 
 
 def _lstm(place: Place, layer: StepLstm, x: int, h: int, c: int) -> list[int]:
@@ -138,6 +136,15 @@ def _rnn(place: Place, layer: StepRnn, x: int, h: int) -> list[int]:
     joint = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
     h_new = place.graph.tensor(hidden_state(place.index) + NEW, np.int8, (1, place.units), layer.hidden)
     operators.squash(place.graph, "TANH", place.dense("n", layer.gates[0], joint), h_new)
+    return [h_new]
+
+
+def _dense_layer(place: Place, layer: StepDense, x: int) -> list[int]:
+    name, (block,) = hidden_state(place.index) + NEW, layer.gates
+    if layer.squash is None:
+        return [dense(place.graph, f"layer{place.index}/n", name, block, x)]
+    h_new = place.graph.tensor(name, np.int8, (1, place.units), layer.hidden)
+    operators.squash(place.graph, layer.squash, place.dense("n", block, x), h_new)
     return [h_new]
 
 
@@ -194,5 +201,6 @@ LAYERS: dict[type, Callable[..., list[int]]] = {
     StepGruBefore: _gru,
     StepRnn: _rnn,
     StepFastGrnn: _fastgrnn,
+    StepDense: _dense_layer,
 }
 """Kind of layer → (place, layer, x, h and perhaps c) → the new h and perhaps c."""
