@@ -62,6 +62,7 @@ class Choice:
             "automatic": self.automatic,
             "passed_over": {each.backend: each.reason for each in self.passed_over},
             "unchecked": self.caution,
+            "instead": self.instead,
         }
 
     def to_text(self) -> str:
