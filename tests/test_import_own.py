@@ -154,6 +154,28 @@ def test_properties_that_are_not_what_we_write_are_one_line(tmp_path, changed):
     refused(with_properties(tmp_path / "m.onnx", **changed), "-o", tmp_path / "m.safetensors")
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_damage_never_ends_in_a_traceback(tmp_path, seed):
+    """Random bytes changed: imported, or refused in one line."""
+    content = bytearray(onnx_model(MODELS["numbers"]))
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, len(content), 12):
+        content[place] = rng.integers(0, 256)
+    (tmp_path / "m.onnx").write_bytes(content)
+    done = run(tmp_path / "m.onnx", "--no-compare", "-q", "-o", tmp_path / "m.safetensors")
+    assert done.exit_code in (0, 2), done.exception
+    assert done.exit_code == 0 or done.stderr.count("\n") == 1
+
+
+def test_numbers_that_are_none_are_refused(tmp_path):
+    """A signalling NaN among the biases of a GRU, over which NumPy would warn."""
+    model = onnx.load(written(MODELS["gru"], tmp_path / "m.onnx"))
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "layer0/B")
+    bias.raw_data = b"\x01\x00\xa0\x7f" + bias.raw_data[4:]
+    onnx.save(model, tmp_path / "m.onnx")
+    assert "not finite" in refused(tmp_path / "m.onnx", "-o", tmp_path / "m.safetensors")
+
+
 # ---- files like it ----
 
 FEATURES, UNITS, STEPS, BATCH = 3, 5, 7, 4

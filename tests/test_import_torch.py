@@ -304,6 +304,16 @@ def test_a_member_whose_name_is_no_text_is_one_line(tmp_path):
     assert "not a whole zip file" in refused(path, "--check")
 
 
+def test_a_zip_of_several_disks_is_one_line(tmp_path):
+    """As its last bytes may say; Python's reader raises where it only should tell whether it is a zip file."""
+    path = torch_files.save(tmp_path / "m.pt", state_dict())
+    content = bytearray(path.read_bytes())
+    end = content.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 0, 0, 7)
+    path.write_bytes(content[:end] + locator + content[end:])
+    assert "not a whole zip file" in refused(path, "--check")
+
+
 @pytest.mark.parametrize("length", [10 * 2**30, 2**63, 2**64 - 1])
 def test_a_header_that_claims_gigabytes_is_one_line(tmp_path, length):
     """The length is held against the file."""

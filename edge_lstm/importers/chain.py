@@ -109,9 +109,15 @@ class Chain:
 def part(name: str, kind: str, build: Callable[[], Does | None], note: str = "") -> Part:
     """A part, or an obstacle that says why ``build`` raised ModelError."""
     try:
-        return Part(name, kind, build(), note)
+        with quiet():
+            return Part(name, kind, build(), note)
     except ModelError as error:
         return Part(name, kind, obstacle=str(error))
+
+
+def quiet() -> Any:
+    """Numbers that are none may come of numbers in a file; the model's own check refuses them."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def dense_weights(weights: Array, bias: Array) -> DenseWeights:
@@ -121,5 +127,5 @@ def dense_weights(weights: Array, bias: Array) -> DenseWeights:
 
 def single(values: Array) -> NDArray[np.float32]:
     """As float32. What is too large for it becomes infinite, which the model's own check refuses."""
-    with np.errstate(over="ignore"):
+    with quiet():
         return np.asarray(values, np.float32)

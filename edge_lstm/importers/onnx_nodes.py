@@ -21,6 +21,7 @@ from edge_lstm.importers.chain import (
     Stretch,
     dense_weights,
     part,
+    quiet,
 )
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.importers.onnx_recurrent import OPERATORS, axes_after, recurrent
@@ -37,7 +38,8 @@ def part_of(node: Node) -> tuple[Part, Axes]:
         why = REFUSED.get(proto.op_type, UNKNOWN)
         return Part(name, proto.op_type, obstacle=why), node.axes
     try:
-        does, axes, note = take(node)
+        with quiet():
+            does, axes, note = take(node)
     except ModelError as error:
         return Part(name, proto.op_type, obstacle=str(error)), _after(node)
     return Part(name, proto.op_type, does, note), axes
@@ -115,11 +117,10 @@ def _elementwise(node: Node) -> Taken:
             f"is given ({', '.join(node.axes)}), it scales along the last; put it before the transposition"
         )
     value = value.ravel()
-    if not np.isfinite(value).all() or (kind in ("Div", "Mul") and (value == 0).any()):
-        raise ModelError("scales by zero, or by what is no number; leave that channel or output out")
     offset = {"Sub": -value, "Add": value}.get(kind, np.zeros(1))
-    with np.errstate(over="ignore"):  # what is then infinite, a scaling refuses
-        scale = value if kind == "Mul" else 1 / value if kind == "Div" else np.ones(1)
+    scale = value if kind == "Mul" else 1 / value if kind == "Div" else np.ones(1)
+    if not (np.isfinite(1 / scale) & np.isfinite(scale)).all() or not np.isfinite(offset).all():
+        raise ModelError("scales by zero, or by what is no number; leave that channel or output out")
     if not node.scales_input:
         return Stretch(scale, offset), node.axes, "becomes the scaling of the outputs"
     if not (scale > 0).all():
