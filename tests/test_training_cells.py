@@ -18,53 +18,46 @@ from edge_lstm.modelfile import encode_model
 from edge_lstm.training import TrainingSpec, train
 from edge_lstm.training.curve import load_curve
 
-STACKS = {
-    "gru": TrainingSpec(cell="gru", units=(6, 5), epochs=3, batch=16, input_noise=0.05),
-    "rnn": TrainingSpec(cell="rnn", units=(6, 5), epochs=3, batch=16, input_noise=0.05),
-    "fastgrnn": TrainingSpec(cell="fastgrnn", units=(6, 5), epochs=3, batch=16, input_noise=0.05),
-    "mixed": TrainingSpec(
-        cell=("fastgrnn", "lstm", "rnn", "gru"), units=(5, 4, 4, 5), epochs=3, batch=16, input_noise=0.05
-    ),
-}
+MIXED = TrainingSpec(cell=("fastgrnn", "lstm", "rnn", "gru"), units=(5, 4, 4, 5), epochs=3, batch=16, input_noise=0.05)
 
 
 def trained_on_ramps(spec: TrainingSpec, *place, **how) -> FloatModel:
     return train(ramps(96, 0), ramps(32, 1), interface_of_ramps(), spec, *place, **how).model
 
 
-@pytest.mark.parametrize(("cell", "least"), [("gru", 0.95), ("rnn", 0.9), ("fastgrnn", 0.9), (("rnn", "gru"), 0.95)])
+@pytest.mark.parametrize(("cell", "least"), [("gru", 0.95), ("rnn", 0.9), ("fastgrnn", 0.9)])
 def test_every_cell_learns_a_separable_task(cell, least):
     """Three slopes in noise are told apart on recordings never seen; guessing gives 0.33.
 
-    GRU and stacks reach what an LSTM does; a simple RNN and a FastGRNN, with a third of its weights, come close.
+    A GRU reaches what an LSTM does; a simple RNN and a FastGRNN, with a quarter of its weights, come close.
     """
-    spec = TrainingSpec(cell=cell, units=(8,) if isinstance(cell, str) else (8, 6), epochs=30, learning_rate=0.01)
+    spec = TrainingSpec(cell=cell, units=(8,), epochs=20, learning_rate=0.01)
     assert accuracy(trained_on_ramps(spec), ramps(100, 2)) >= least
 
 
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from test_training_cells import STACKS, trained_on_ramps
+from test_training_cells import MIXED, trained_on_ramps
 
 def on_epoch(record):
     if record["epoch"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-trained_on_ramps(STACKS[sys.argv[3]], sys.argv[2], on_epoch=on_epoch)
+trained_on_ramps(MIXED, sys.argv[2], on_epoch=on_epoch)
 """
 
 
-@pytest.mark.parametrize("name", STACKS)
-def test_a_killed_training_of_any_cells_resumes_to_the_same_bits(name, tmp_path):
-    """Killed with SIGKILL and resumed in another process, every cell ends in the weights of the uninterrupted run."""
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path), name]
+def test_a_killed_training_of_every_cell_resumes_to_the_same_bits(tmp_path):
+    """Killed with SIGKILL and resumed in another process, a stack of all four cells ends in the weights, to the bit, of
+    the uninterrupted run."""
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)]
     killed = subprocess.run(command, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert len(load_curve(tmp_path / "curve.jsonl")) == 2
-    resumed = trained_on_ramps(STACKS[name], tmp_path, resume=True)
-    assert encode_model(resumed) == encode_model(trained_on_ramps(STACKS[name]))
-    assert tuple(layer.cell for layer in resumed.layers) == STACKS[name].cells
+    resumed = trained_on_ramps(MIXED, tmp_path, resume=True)
+    assert encode_model(resumed) == encode_model(trained_on_ramps(MIXED))
+    assert tuple(layer.cell for layer in resumed.layers) == MIXED.cells
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -135,10 +128,10 @@ def test_gru_and_rnn_have_no_limit_to_be_held_to():
 
 
 def test_a_checkpoint_of_other_cells_is_refused(tmp_path):
-    """GRU and FastGRNN of the same units are not taken for each other."""
+    """GRU and simple RNN of the same units are not taken for each other."""
     from edge_lstm.errors import TrainingError
 
-    spec = dataclasses.replace(STACKS["gru"], epochs=1)
+    spec = TrainingSpec(cell="gru", units=(4,), epochs=1)
     trained_on_ramps(spec, tmp_path)
     with pytest.raises(TrainingError, match="settings or data have changed"):
         trained_on_ramps(dataclasses.replace(spec, cell="rnn"), tmp_path, resume=True)
