@@ -33,6 +33,7 @@ bench: $(READY)
 	$(BIN)/python bench/step_time.py
 	$(BIN)/python bench/monitor_cost.py
 	$(BIN)/python bench/drift_alarm.py
+	$(BIN)/python bench/cells_table.py
 
 # What streams cost on boards: starts, memory, ten million steps; instructions on 64-bit Arm; a deploy. Needs `make demo` and root.
 bench-boards: $(READY)
