@@ -197,8 +197,7 @@ def known_rows(file: Path) -> dict[str, Row]:
 def work(places: Sequence[Place], kind: str, models: Path, rows: Path, jobs: int) -> Iterator[tuple[Place, Row]]:
     """The rows of a kind, as they are finished; each is on disk before it is given."""
     known = known_rows(rows)
-    # A process does little else than it is asked once TensorFlow has made graphs for a few trainings.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=8) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         futures = {pool.submit(run_job, kind, place, models, known): place for place in places}
         for future in as_completed(futures):
             key, row = future.result()
