@@ -3,8 +3,8 @@
     python bench/cells_table.py [--sets har,fsdd] [--cells gru] [--units 12] [--seeds 3] [--jobs 2] [--float]
 
 Finished figures go to ``build/bench/cells.jsonl``, one JSON record a line, and trained models beside it, so a run that
-is interrupted goes on where it was, and one with other arguments takes what is there. ``--float`` trains and judges
-float models alone. Every combination of a set is trained for the same number of epochs, which are few enough for all
+is interrupted goes on where it was, and one with other arguments takes what is there; after a change to the integers
+or the kernels, ``--fresh native,tflite,device`` computes those anew. ``--float`` trains and judges float models alone. Every combination of a set is trained for the same number of epochs, which are few enough for all
 of them to end in half an hour on two cores. What could not be computed stands below the table, with its reason.
 """
 
@@ -194,9 +194,10 @@ def known_rows(file: Path) -> dict[str, Row]:
     return rows
 
 
-def work(places: Sequence[Place], kind: str, models: Path, rows: Path, jobs: int) -> Iterator[tuple[Place, Row]]:
+def work(
+    places: Sequence[Place], kind: str, models: Path, known: dict[str, Row], rows: Path, jobs: int
+) -> Iterator[tuple[Place, Row]]:
     """The rows of a kind, as they are finished; each is on disk before it is given."""
-    known = known_rows(rows)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         futures = {pool.submit(run_job, kind, place, models, known): place for place in places}
         for future in as_completed(futures):
@@ -272,21 +273,26 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--float", action="store_true", help="train and judge float models alone")
+    parser.add_argument("--fresh", default="", help=f"compute anew, though it is known: of {', '.join(JOBS)}")
     parser.add_argument("--models", type=Path, default=OUTPUT / "cells", help="folder of the models and of cells.jsonl")
     asked = parser.parse_args()
     sets, cells = asked.sets.split(","), asked.cells.split(",")
     units = [int(width) for width in asked.units.split(",")]
-    for name, known in ((n, EPOCHS) for n in sets):
-        if name not in known:
-            parser.error(f"set {name!r} is not known; choose from {', '.join(known)}")
+    fresh = asked.fresh.split(",") if asked.fresh else []
+    for names, choices in ((sets, EPOCHS), (cells, CELLS), (fresh, JOBS)):
+        for name in names:
+            if name not in choices:
+                parser.error(f"{name!r} is not known; choose from {', '.join(choices)}")
     asked.models.mkdir(parents=True, exist_ok=True)
     # Seed by seed, so that what an interrupted run leaves is a whole table of fewer seeds.
     every = [Place(*p) for p in ((s, c, u, k) for k in range(asked.seeds) for s in sets for u in units for c in cells)]
+    rows = asked.models / "cells.jsonl"
     found: Found = {}
     for kind in ("float",) if asked.float else tuple(JOBS):
         places = [p for p in every if p.seed == 0] if kind == "device" else every
         found[kind] = {}
-        for place, row in work(places, kind, asked.models, asked.models / "cells.jsonl", asked.jobs):
+        known = {} if kind in fresh else known_rows(rows)
+        for place, row in work(places, kind, asked.models, known, rows, asked.jobs):
             found[kind][place] = row
             print(kind, place, row, file=sys.stderr, flush=True)
     found = {kind: found.get(kind, {}) for kind in JOBS}
