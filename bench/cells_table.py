@@ -2,7 +2,7 @@
 
     python bench/cells_table.py [--sets har,fsdd] [--cells gru] [--units 12] [--seeds 3] [--jobs 2] [--float]
 
-Finished figures go to ``build/bench/cells.jsonl``, one JSON record a line, and trained models beside it, so a run that
+Finished figures go to ``build/bench/cells/cells.jsonl``, a JSON record a line, and models beside it, so a run that
 is interrupted goes on where it was, and one with other arguments takes what is there; after a change to the integers or
 the kernels, ``--fresh native,tflite,device`` computes those anew. ``--float`` trains and judges float models alone.
 Every combination of a set is trained for the same number of epochs, which are few enough for all of them to end in half
