@@ -242,13 +242,15 @@ def _models_at(path: Path) -> dict[str, Model]:
         return {_NAMES[type(model)]: model}
     bundle = Bundle.open(path)
     models = {name: bundle.model(a) for name, a in _ARITHMETICS.items() if a in bundle.arithmetics}
+    if "tflite" in models:
+        models.pop("step", None)  # made for accelerators; what TensorFlow Lite runs is the fused file
     if not models:
         raise BundleError(f"{path}: holds no model; export the bundle again")
     return models
 
 
 _NAMES: dict[type, str] = {FloatModel: "float", NativeModel: "int8", TfliteModel: "tflite", StepModel: "step"}
-_ARITHMETICS = {"float": "float", "int8": "native", "tflite": "tflite"}
+_ARITHMETICS = {"float": "float", "int8": "native", "tflite": "tflite", "step": "step"}
 
 
 def load_float_model(path: Path) -> FloatModel:

@@ -30,6 +30,7 @@ from edge_lstm.bundle import (
     TFLITE_STEP,
     compiled_from,
 )
+from edge_lstm.errors import ExportError
 from edge_lstm.integer import CArithmetic, NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import FloatModel
@@ -46,10 +47,10 @@ Recordings = Sequence[NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Integers:
-    """The integer models of one float model."""
+    """The integer models of one float model; ``tflite`` is None where TFLite has no fused op for a layer."""
 
     native: NativeModel
-    tflite: TfliteModel
+    tflite: TfliteModel | None
     step: StepModel
 
 
@@ -74,24 +75,30 @@ def int8_files(
     with ThreadPoolExecutor(1) as pool:
         library = pool.submit(own_library, integers.native)  # the compiler is a process of its own
         chosen = choose(recordings, model.interface.task.window)
+        vectors = {
+            "native": golden(integers.native, None, chosen),
+            "step": golden(integers.step, "tflite", chosen),
+            "step-tflm": golden(integers.step, "tflm", chosen),
+        }
         files = {
             FLOAT_MODEL: encode_model(model),
             MODEL_FILES["native"]: encode_model(integers.native),
-            MODEL_FILES["tflite"]: encode_model(integers.tflite),
             STEP_MODEL: encode_model(integers.step),
-            TFLITE_FUSED: fused_tflite(integers.tflite),
             TFLITE_STEP: step_tflite(integers.step),
-            **_golden_files(
-                {
-                    "native": golden(integers.native, None, chosen),
-                    "tflite": golden(integers.tflite, "tflite", chosen),
-                    "tflm": golden(integers.tflite, "tflm", chosen),
-                    "step": golden(integers.step, "tflite", chosen),
-                    "step-tflm": golden(integers.step, "tflm", chosen),
-                }
-            ),
         }
+        if integers.tflite is not None:
+            vectors |= {name: golden(integers.tflite, name, chosen) for name in ("tflite", "tflm")}
+            files |= {
+                MODEL_FILES["tflite"]: encode_model(integers.tflite),
+                TFLITE_FUSED: fused_tflite(integers.tflite),
+            }
+        files |= _golden_files(vectors)
         if c_arithmetic == "tflm":
+            if integers.tflite is None:
+                raise ExportError(
+                    "C in arithmetic tflm computes LSTM layers alone, and this model has others: "
+                    f"{', '.join(layer.cell for layer in model.layers)}; leave out c_arithmetic"
+                )
             sources = write_c_tflm(integers.tflite, kernel_set_name=kernel_set_name)
         else:
             sources = write_c(integers.native, kernel_set_name=kernel_set_name)
