@@ -42,7 +42,7 @@ class Source:
         layers = len(self.model.layers)
         if not 0 <= self.frozen <= layers:
             raise ProjectError(
-                f"--freeze is {self.frozen}, but {self.where} has {layers} recurrent layer{'s' * (layers > 1)}; "
+                f"--freeze is {self.frozen}, but {self.where} has {layers} layer{'s' * (layers > 1)}; "
                 f"give 0 to {layers}"
             )
 

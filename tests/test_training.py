@@ -209,7 +209,7 @@ def test_the_learning_rate_falls(schedule):
     )
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "fastgrnn", ("rnn", "gru"), ("fastgrnn", "lstm")])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "fastgrnn", ("rnn", "gru"), ("fastgrnn", "dense")])
 def test_the_numpy_reference_computes_what_keras_computes(cell):
     """Two stacked layers and the head, gate by gate in the right order."""
     from edge_lstm.training.network import Network

@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from test_training import accuracy, interface_of_ramps, ramps, waves
 
-from edge_lstm.model import FastGrnnWeights, FloatModel, GruWeights
+from edge_lstm.model import DenseLayerWeights, FastGrnnWeights, FloatModel, GruWeights, RnnWeights
 from edge_lstm.modelfile import encode_model
 from edge_lstm.training import TrainingSpec, train
 from edge_lstm.training.curve import load_curve
+from edge_lstm.training.start import Start
 
-MIXED = TrainingSpec(cell=("fastgrnn", "lstm", "rnn", "gru"), units=(5, 4, 4, 5), epochs=3, batch=16, input_noise=0.05)
+MIXED = TrainingSpec(
+    cell=("dense", "fastgrnn", "lstm", "rnn", "gru"), units=(5, 5, 4, 4, 5), epochs=3, batch=16, input_noise=0.05
+)
 
 
 def trained_on_ramps(spec: TrainingSpec, *place, **how) -> FloatModel:
@@ -49,7 +52,7 @@ trained_on_ramps(MIXED, sys.argv[2], on_epoch=on_epoch)
 
 
 def test_a_killed_training_of_every_cell_resumes_to_the_same_bits(tmp_path):
-    """Killed with SIGKILL and resumed in another process, a stack of all four cells ends in the weights, to the bit, of
+    """Killed with SIGKILL and resumed in another process, a stack of everything ends in the weights, to the bit, of
     the uninterrupted run."""
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)]
     killed = subprocess.run(command, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, check=False)
@@ -70,16 +73,29 @@ def test_weights_go_into_keras_and_come_back(reset_after):
     reset_bias = rng.normal(size=4) if reset_after else np.zeros(4)
     gru = GruWeights(kernel, recurrent, bias, reset_bias, reset_after)
     row = KERAS_CELLS["gru"]
-    again = row.weights(row.variables(gru))
+    again = row.weights(row.variables(gru), row.arguments(gru))
     assert again.reset_after == reset_after
     assert all(np.array_equal(getattr(again, name), getattr(gru, name)) for name in gru.arrays)
     for zeta, nu in ((0.73, 0.018), (1.0, 0.0)):
         fast = FastGrnnWeights(kernel[:1], recurrent[:1], bias[:2], zeta, nu)
         row = KERAS_CELLS["fastgrnn"]
-        again = row.weights(row.variables(fast))
+        again = row.weights(row.variables(fast), row.arguments(fast))
         assert np.array_equal(again.bias, fast.bias)
         # The logit is rounded to float32: half an ulp of a number up to 16 is 1e-6, and a sigmoid's slope at most 1/4.
         assert (again.zeta, again.nu) == pytest.approx((zeta, nu), abs=3e-7)
+
+
+def test_a_dense_layer_keeps_its_activation():
+    """A new one is a ReLU; one that was imported with another function trains on with that."""
+    from edge_lstm.training.network import Network
+
+    rng = np.random.default_rng(0)
+    dense = DenseLayerWeights(rng.normal(size=(1, 4, 2)), rng.normal(size=(1, 4)), "sigmoid")
+    rnn = RnnWeights(*(rng.normal(size=s) for s in ((1, 3, 4), (1, 3, 3), (1, 3))))
+    spec, interface = TrainingSpec(cell=("dense", "rnn"), units=(4, 3), epochs=1), interface_of_ramps()
+    model = train(ramps(16, 0), None, interface, spec, start=Start((dense, rnn), None, 0, "")).model
+    assert model.layers[0].activation == "sigmoid"
+    assert Network(2, 3, spec).layers[0].activation.__name__ == "relu"
 
 
 def test_a_fastgrnn_starts_as_its_authors_start_it():

@@ -195,7 +195,7 @@ def test_the_model_table_gives_way_or_agrees(source):
         Source(source, "m").training(project_with({"units": [9]}))
     with pytest.raises(ProjectError, match=r'\[model\] cell is "gru", m has \["gru", "fastgrnn"\]'):
         Source(source, "m").training(project_with({"cell": "gru"}))
-    with pytest.raises(ProjectError, match="--freeze is 3, but m has 2 recurrent layers; give 0 to 2"):
+    with pytest.raises(ProjectError, match="--freeze is 3, but m has 2 layers; give 0 to 2"):
         Source(source, "m", 3)
 
 

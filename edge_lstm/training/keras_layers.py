@@ -1,4 +1,4 @@
-"""Each cell as a layer of Keras: how it is made, and its variables as this project's weights and back.
+"""Each kind of layer as one of Keras: how it is made, and its variables as this project's weights and back.
 
 Shapes: F = features, H = units. Keras keeps the kernels of a cell's gates side by side, (F, G·H); this project gate by
 gate, (G, H, F). The gates have the same order in both.
@@ -13,10 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.model import CellWeights, FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import (
+    CellWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    GruWeights,
+    LstmWeights,
+    RecurrentWeights,
+    RnnWeights,
+)
 from edge_lstm.training.fast_grnn import fast_grnn_layer
 
 Arrays = Sequence[NDArray[np.float32]]
+Arguments = dict[str, Any]
 
 CELL_LIMIT = 32.0
 """Cell state that training holds an LSTM to, softly. A cell may count without end, but the integers that hold it
@@ -32,30 +41,36 @@ class KerasCell:
     """A row of the table.
 
     Args:
-        layer: keras → the class of the layer. One returns the outputs of all steps, the last of them, and the last
-            cell state if there is one.
+        layer: keras → the class of the layer. A recurrent one returns the outputs of all steps, the last of them, and
+            the last cell state if there is one.
         arguments: the weights that a layer will start from, or None → what its class is called with, besides what all
             layers take.
         variables: weights → values of the layer's variables, in their order.
-        weights: the inverse.
+        weights: (values of the variables, arguments of the layer) → weights.
+        recurrent: whether it has recurrent weights, and returns its state.
         limit: what the last state that the layer returns is held to in training, softly; None for one that is bounded.
     """
 
     layer: Callable[[Any], Any]
-    arguments: Callable[[CellWeights | None], dict[str, Any]]
+    arguments: Callable[[CellWeights | None], Arguments]
     variables: Callable[[Any], list[NDArray[Any]]]
-    weights: Callable[[Arrays], CellWeights]
+    weights: Callable[[Arrays, Arguments], CellWeights]
+    recurrent: bool = True
     limit: float | None = None
 
 
 _ALL_STEPS = {"return_sequences": True, "return_state": True}
 
 
-def _gru_arguments(start: CellWeights | None) -> dict[str, Any]:
+def _gru_arguments(start: CellWeights | None) -> Arguments:
     return {**_ALL_STEPS, "reset_after": start.reset_after if isinstance(start, GruWeights) else True}
 
 
-def _side_by_side(weights: CellWeights) -> list[NDArray[Any]]:
+def _dense_arguments(start: CellWeights | None) -> Arguments:
+    return {"activation": start.activation if isinstance(start, DenseLayerWeights) else "relu"}
+
+
+def _side_by_side(weights: RecurrentWeights) -> list[NDArray[Any]]:
     """Kernel (F, G·H) and recurrent weights (H, G·H)."""
     return [each.reshape(-1, each.shape[2]).T for each in (weights.kernel, weights.recurrent)]
 
@@ -66,15 +81,15 @@ def _by_gate(arrays: Arrays, gates: int) -> dict[str, Any]:
     return {"kernel": kernel, "recurrent": recurrent}
 
 
-def _plain_variables(weights: CellWeights) -> list[NDArray[Any]]:
+def _plain_variables(weights: RecurrentWeights) -> list[NDArray[Any]]:
     return [*_side_by_side(weights), weights.bias.reshape(-1)]
 
 
-def _lstm_weights(arrays: Arrays) -> LstmWeights:
+def _lstm_weights(arrays: Arrays, _arguments: Arguments) -> LstmWeights:
     return LstmWeights(**_by_gate(arrays, 4), bias=arrays[2].reshape(4, -1))
 
 
-def _rnn_weights(arrays: Arrays) -> RnnWeights:
+def _rnn_weights(arrays: Arrays, _arguments: Arguments) -> RnnWeights:
     return RnnWeights(**_by_gate(arrays, 1), bias=arrays[2].reshape(1, -1))
 
 
@@ -86,9 +101,9 @@ def _gru_variables(weights: GruWeights) -> list[NDArray[Any]]:
     return [*_side_by_side(weights), np.stack([weights.bias.reshape(-1), over_h.reshape(-1)])]
 
 
-def _gru_weights(arrays: Arrays) -> GruWeights:
+def _gru_weights(arrays: Arrays, arguments: Arguments) -> GruWeights:
     units = arrays[1].shape[0]
-    if arrays[2].ndim == 1:
+    if not arguments["reset_after"]:
         bias, reset_bias = arrays[2].reshape(3, units), np.zeros(units, np.float32)
         return GruWeights(**_by_gate(arrays, 3), bias=bias, reset_bias=reset_bias, reset_after=False)
     # Keras has a bias over x and one over h; only where the reset gate comes between them are they two.
@@ -104,9 +119,17 @@ def _fast_grnn_variables(weights: FastGrnnWeights) -> list[NDArray[Any]]:
     return [*_side_by_side(weights), weights.bias, zeta, nu]
 
 
-def _fast_grnn_weights(arrays: Arrays) -> FastGrnnWeights:
+def _fast_grnn_weights(arrays: Arrays, _arguments: Arguments) -> FastGrnnWeights:
     zeta, nu = (float(1 / (1 + np.exp(-np.float64(each)))) for each in arrays[3:5])
     return FastGrnnWeights(**_by_gate(arrays, 1), bias=arrays[2], zeta=zeta, nu=nu)
+
+
+def _dense_variables(weights: DenseLayerWeights) -> list[NDArray[Any]]:
+    return [weights.kernel[0].T, weights.bias[0]]
+
+
+def _dense_weights(arrays: Arrays, arguments: Arguments) -> DenseLayerWeights:
+    return DenseLayerWeights(arrays[0].T[None], arrays[1][None], arguments["activation"])
 
 
 KERAS_CELLS: dict[str, KerasCell] = {
@@ -115,14 +138,17 @@ KERAS_CELLS: dict[str, KerasCell] = {
         lambda _: {**_ALL_STEPS, "unit_forget_bias": True},
         _plain_variables,
         _lstm_weights,
-        CELL_LIMIT,
+        limit=CELL_LIMIT,
     ),
     GruWeights.cell: KerasCell(lambda keras: keras.layers.GRU, _gru_arguments, _gru_variables, _gru_weights),
     RnnWeights.cell: KerasCell(
         lambda keras: keras.layers.SimpleRNN, lambda _: _ALL_STEPS, _plain_variables, _rnn_weights
     ),
     FastGrnnWeights.cell: KerasCell(
-        fast_grnn_layer, lambda _: {}, _fast_grnn_variables, _fast_grnn_weights, HIDDEN_LIMIT
+        fast_grnn_layer, lambda _: {}, _fast_grnn_variables, _fast_grnn_weights, limit=HIDDEN_LIMIT
+    ),
+    DenseLayerWeights.cell: KerasCell(
+        lambda keras: keras.layers.Dense, _dense_arguments, _dense_variables, _dense_weights, recurrent=False
     ),
 }
 """Every cell by its name."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import MissingDependencyError
-from edge_lstm.model import CellWeights, DenseWeights, FloatModel, Interface
-from edge_lstm.training.keras_layers import KERAS_CELLS
+from edge_lstm.model import DenseWeights, FloatModel, Interface
+from edge_lstm.training.keras_layers import KERAS_CELLS, Arguments
 from edge_lstm.training.spec import TrainingSpec
 from edge_lstm.training.start import Start
 
@@ -40,7 +40,7 @@ def require_keras() -> tuple[Any, Any]:
 
 
 class Network:
-    """Stacked recurrent layers and a dense head, applied at every step of (B, T, F), T and B free.
+    """Stacked layers and a head, applied at every step of (B, T, F), T and B free.
 
     Kernels start Glorot uniform, recurrent weights orthogonal, biases zero but the forget gate's, which is one, and
     those of a FastGRNN; or all are what a ``Start`` holds.
@@ -57,9 +57,11 @@ class Network:
         self.features, self.dropout, self.cells = features, spec.dropout, spec.cells
         self.frozen = () if start is None else start.layers[: start.frozen]
         known = (None,) * len(spec.units) if start is None else start.layers
+        rows = [KERAS_CELLS[cell] for cell in spec.cells]
+        self._arguments = [row.arguments(weights) for row, weights in zip(rows, known, strict=True)]
         self.layers = [
-            _layer(keras, index, cell, width, spec.seed, weights)
-            for index, (cell, width, weights) in enumerate(zip(spec.cells, spec.units, known, strict=True))
+            _layer(keras, index, cell, width, spec.seed, arguments)
+            for index, (cell, width, arguments) in enumerate(zip(spec.cells, spec.units, self._arguments, strict=True))
         ]
         self.head = keras.layers.Dense(
             outputs,
@@ -89,12 +91,12 @@ class Network:
         """
         growing = []
         for index, (layer, cell) in enumerate(zip(self.layers, self.cells, strict=True)):
-            x, *states = layer(x)
-            limit = KERAS_CELLS[cell].limit
+            row, result = KERAS_CELLS[cell], layer(x)
+            x, *states = result if row.recurrent else (result,)
             if index < len(self.frozen):
                 x = self.tf.stop_gradient(x)
-            elif limit is not None:
-                growing.append((states[-1], limit))
+            elif row.limit is not None:
+                growing.append((states[-1], row.limit))
             if dropout_seed is not None and self.dropout > 0:
                 seed = self.tf.stack([dropout_seed[0], dropout_seed[1] * len(self.layers) + index])
                 x = self.tf.nn.experimental.stateless_dropout(x, self.dropout, seed)
@@ -109,8 +111,10 @@ class Network:
 
         first = len(self.frozen)
         trained = [
-            KERAS_CELLS[cell].weights(taken(layer))
-            for cell, layer in zip(self.cells[first:], self.layers[first:], strict=True)
+            KERAS_CELLS[cell].weights(taken(layer), arguments)
+            for cell, layer, arguments in zip(
+                self.cells[first:], self.layers[first:], self._arguments[first:], strict=True
+            )
         ]
         kernel, bias = taken(self.head)
         return FloatModel((*self.frozen, *trained), DenseWeights(kernel.T, bias), interface)
@@ -122,15 +126,12 @@ class Network:
             _assign(self.head, [start.head.weights.T, start.head.bias])
 
 
-def _layer(keras: Any, index: int, cell: str, units: int, seed: int, start: CellWeights | None) -> Any:
+def _layer(keras: Any, index: int, cell: str, units: int, seed: int, arguments: Arguments) -> Any:
     row = KERAS_CELLS[cell]
-    return row.layer(keras)(
-        units,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=_seed(seed, index, 0)),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=_seed(seed, index, 1)),
-        name=f"{cell}_{index}",
-        **row.arguments(start),
-    )
+    initial = {"kernel_initializer": keras.initializers.GlorotUniform(seed=_seed(seed, index, 0))}
+    if row.recurrent:
+        initial["recurrent_initializer"] = keras.initializers.Orthogonal(seed=_seed(seed, index, 1))
+    return row.layer(keras)(units, name=f"{cell}_{index}", **initial, **arguments)
 
 
 def _assign(layer: Any, values: Sequence[NDArray[np.float32]]) -> None:

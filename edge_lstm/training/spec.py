@@ -16,7 +16,7 @@ Loss = Literal["auto", "cross-entropy", "mse", "mae", "huber"]
 Supervision = Literal["ramp", "last"]
 ClassWeights = Literal["none", "balanced"] | tuple[tuple[str, float], ...]
 
-CellName = Literal["lstm", "gru", "rnn", "fastgrnn"]
+CellName = Literal["lstm", "gru", "rnn", "fastgrnn", "dense"]
 
 MODEL_KEYS = ("cell", "units", "dropout")
 """Keys of the ``[model]`` table; all others belong to ``[training]``."""
@@ -33,9 +33,10 @@ class TrainingSpec:
     """How a network is shaped and trained.
 
     Args:
-        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; a list names one for each layer.
-        units: (layers,) units of each recurrent layer, the one nearest the input first.
-        dropout: share of each recurrent layer's outputs dropped while training.
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; a list names one for each layer, and may hold ``dense``,
+            too, a layer without memory (ReLU).
+        units: (layers,) units of each layer but the head, the one nearest the input first.
+        dropout: share of each layer's outputs dropped while training.
         epochs: most passes over the training part.
         batch: recordings, windows or chunks in a step of the optimiser; fewer where an epoch would have under 8 steps.
         learning_rate: the highest rate of the schedule.
@@ -84,6 +85,8 @@ class TrainingSpec:
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name)))
+        if set(self.cells) == {"dense"}:
+            raise ProjectError("cell names dense layers alone; give at least one of lstm, gru, rnn and fastgrnn")
         if not isinstance(self.cell, str):
             if len(self.cell) != len(self.units):
                 raise ProjectError(

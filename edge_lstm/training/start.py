@@ -13,7 +13,7 @@ class Start:
     """Trained layers to begin with.
 
     Args:
-        layers: the recurrent layers, the one nearest the input first.
+        layers: those before the head, the one nearest the input first.
         head: the head, or None where the outputs are others and a new one is to be learnt.
         frozen: how many layers, from the input on, training leaves as they are.
         fingerprint: sha256 of the model they are of.
