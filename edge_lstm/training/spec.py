@@ -33,8 +33,8 @@ class TrainingSpec:
     """How a network is shaped and trained.
 
     Args:
-        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; a list names one for each layer, and may hold ``dense``,
-            too, a layer without memory (ReLU).
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; or a list of one a layer, in which may also be
+            ``dense``, a layer without memory (ReLU).
         units: (layers,) units of each layer but the head, the one nearest the input first.
         dropout: share of each layer's outputs dropped while training.
         epochs: most passes over the training part.
