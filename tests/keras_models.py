@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-FEATURES, STEPS, BATCH = 3, 11, 4
+FEATURES, STEPS, BATCH = 3, 6, 4
 
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {

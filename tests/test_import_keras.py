@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All models, made by one Keras."""
     folder = tmp_path_factory.mktemp("keras")
     script = Path(__file__).with_name("keras_models.py")
-    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
 
