@@ -17,6 +17,7 @@ STACKS: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {
     **{f"one {name}": (1, ((name, 1),), 1) for name in CELL_NAMES[1:]},
     **{f"{name}s": (9, ((name, 24), (name, 7)), 4) for name in CELL_NAMES[1:]},
     "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5), strict=True)), 3),
+    "mixed keras": (5, (("rnn", 9), ("gru", 8), ("lstm", 7), ("gru-before", 6), ("gru", 5), ("lstm", 4)), 3),
     "mixed backwards": (5, tuple(zip(CELL_NAMES[::-1], (5, 6, 7, 8, 9), strict=True)), 3),
 }
 """Name → features, (cell, units) of each layer, outputs. ``gru-before`` resets before the product."""
