@@ -97,13 +97,13 @@ def _chain(model: Any, constants: Constants, path: Path) -> Chain:
 def _parts(row: list[tuple[Any, int]], around: Graph, axes: Axes) -> tuple[list[Part], Axes]:
     """The parts of a row, and the axes of what it ends in."""
     parts: list[Part] = []
-    recurrent = False
+    layers = False
     for proto, taken in row:
         if proto.op_type == "Add" and parts and parts[-1].kind == "MatMul" and not parts[-1].obstacle:
             parts[-1:] = with_bias(parts[-1], proto, around.constants)
             continue
-        recurrent = recurrent or proto.op_type in OPERATORS
-        made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not recurrent))
+        layers = layers or proto.op_type in (*OPERATORS, "MatMul", "Gemm")
+        made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not layers))
         parts.append(made)
     return parts, axes
 
