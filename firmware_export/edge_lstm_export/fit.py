@@ -129,6 +129,8 @@ def largest_of(bundle: Bundle, board: Board) -> int | None:
     if arithmetic_of(bundle) != "native" or board.core.name not in _table():
         return None
     model = cast(NativeModel, bundle.model("native"))
+    if not all(isinstance(layer, NativeLstm) for layer in model.layers):
+        return None
     return fit(shape_of(model.interface, tuple(x.units for x in model.layers), model.scheme), board).largest_that_fits
 
 

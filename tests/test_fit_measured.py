@@ -1,0 +1,36 @@
+"""What a stack of any cells would take, measured on a model of noughts of that shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from board_nets import check_core
+from c_nets import random_codes, random_gated
+
+from edge_lstm.board import load_board
+from edge_lstm_export.c_source import write_c
+from edge_lstm_export.fit_measured import measure, named
+from edge_lstm_export.size import flash_parts, link
+
+CELLS = (("gru", 12), ("dense", 6), ("rnn", 5))
+
+
+@pytest.mark.parametrize("board", ["nucleo-f446re", "arduino-uno"])
+def test_noughts_take_what_weights_take(board: str) -> None:
+    """Flash to the byte; a step of real weights within 4 %: on AVR a shift takes as long as it is wide."""
+    facts = load_board(board)
+    real = random_gated(3, 4, CELLS, 3, "w8a16")
+    cells, units = zip(*CELLS, strict=True)
+    found = measure(cells, units, named(4, 3, labels=False, rate_hz=None), "w8a16", facts)
+    image = link(write_c(real, kernel_set_name=facts.core.kernels), facts, labels=False)
+    assert found.footprint.flash == flash_parts(image)
+    counts = check_core(facts.core.name, real, random_codes(real, 20)).counts
+    assert found.footprint.count == pytest.approx(float(np.median(counts)), rel=0.04)
+
+
+def test_a_model_too_large_is_not_run() -> None:
+    """It is measured all the same, and says by how much it is over."""
+    found = measure(("gru",), (96,), named(4, 3, labels=True, rate_hz=None), "w8a16", load_board("arduino-uno"))
+    assert not found.fits
+    assert found.headroom["flash"] < 0 or found.headroom["ram"] < 0
+    assert found.footprint.count is None
