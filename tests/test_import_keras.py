@@ -322,4 +322,4 @@ def test_a_file_that_the_installed_keras_cannot_run_is_imported_and_said_so(file
     )
     done = run(path, "-o", tmp_path / "m.safetensors")
     assert done.exit_code == 0
-    assert "not compared: the Keras that is installed cannot run it" in done.stdout
+    assert "not compared: the keras that is installed cannot run it" in done.stdout

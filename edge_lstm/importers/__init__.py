@@ -10,6 +10,7 @@ from edge_lstm.importers.chain import Chain
 from edge_lstm.importers.keras_file import read_h5, read_keras
 from edge_lstm.importers.limits import refuse_large
 from edge_lstm.importers.onnx_file import read_onnx
+from edge_lstm.importers.tflite_file import read_tflite
 from edge_lstm.importers.torch_file import read_pt, read_safetensors
 
 READERS: dict[str, Callable[[Path], Chain]] = {
@@ -17,6 +18,7 @@ READERS: dict[str, Callable[[Path], Chain]] = {
     ".h5": read_h5,
     ".hdf5": read_h5,
     ".onnx": read_onnx,
+    ".tflite": read_tflite,
     ".safetensors": read_safetensors,
     ".pt": read_pt,
     ".pth": read_pt,

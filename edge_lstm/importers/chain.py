@@ -69,6 +69,16 @@ class Part:
     obstacle: str = ""
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The numbers a quantised input can be: ``(code - zero) · scale`` for codes of ``lowest`` to ``highest``."""
+
+    scale: float
+    zero: int
+    lowest: int
+    highest: int
+
+
 @dataclass(frozen=True, eq=False)
 class Chain:
     """A file's parts in the order of computation.
@@ -80,6 +90,8 @@ class Chain:
         notes: what the file cannot say and was supposed, a sentence each.
         input_axes: of the file's input: ``batch``, ``time``, ``features`` in its order.
         output_axes: of its output, where ``one`` is an axis of one place; None are those of the input.
+        rounded: whether the original computes with quantised numbers, so that the import can only be near it.
+        grid: of its input, where that is quantised.
     """
 
     format: str
@@ -89,6 +101,8 @@ class Chain:
     notes: tuple[str, ...] = ()
     input_axes: tuple[str, ...] = BATCH_FIRST
     output_axes: tuple[str, ...] | None = None
+    rounded: bool = False
+    grid: Grid | None = None
 
 
 def part(name: str, kind: str, build: Callable[[], Does | None], note: str = "") -> Part:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_lstm.errors import VerificationError
-from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain
+from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain, Grid
 from edge_lstm.importers.network import Found
 from edge_lstm.model import FloatModel
 from edge_lstm.reference import network, replay
@@ -21,6 +21,9 @@ from edge_lstm.reference import network, replay
 BOUND = 1e-5
 """Of the largest output. The runtimes add in float32, whose last bit is 6e-8 of a sum, in an order of their own; the
 reference adds in float64. Sums over a thousand terms stay a hundredfold below what a wrong gate would show."""
+
+ROUNDED_BOUND = 0.3
+"""Of the largest output, where the original computes with 8-bit numbers: its rounding stays below, a wrong gate above."""
 
 _BATCH, _STEPS, _SECONDS = 3, 24, 120.0
 
@@ -58,6 +61,8 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     steps, batch = chain.steps or _STEPS, chain.batch or _BATCH
     scaled = np.random.default_rng(0).normal(0, 1, (batch, steps, len(model.interface.channels)))
     physical = model.interface.scaling.undo(scaled).astype(np.float32)
+    if chain.grid is not None:
+        physical = _on(chain.grid, scaled)
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
     try:
         runtime, answer = run(path, physical.transpose(order))
@@ -67,12 +72,19 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
         return Compared(runtime, not_run=f"{runtime} is not installed")
     theirs = _in_order(answer, chain.output_axes)
     error = max(_distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
-    if not error <= BOUND:
+    bound = ROUNDED_BOUND if chain.rounded else BOUND
+    if not error <= bound:
         raise VerificationError(
-            f"{path}: {runtime} computes other outputs, {error:.1e} of the largest away, the limit is {BOUND:.0e}; "
+            f"{path}: {runtime} computes other outputs, {error:.1e} of the largest away, the limit is {bound:.0e}; "
             "please report it with the file"
         )
     return Compared(runtime, batch, steps, error)
+
+
+def _on(grid: Grid, scaled: Array) -> Array:
+    """Inputs that a quantised original can be given, the whole of their range within three deviations."""
+    codes = np.rint((grid.lowest + grid.highest) / 2 + scaled * (grid.highest - grid.lowest) / 6)
+    return ((np.clip(codes, grid.lowest, grid.highest) - grid.zero) * grid.scale).astype(np.float32)
 
 
 def outputs_as_in_file(found: Found, model: FloatModel, physical: Array) -> list[Array]:
@@ -138,23 +150,43 @@ _NUMBERS = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
 def _keras(path: Path, x: Array) -> tuple[str, Array | None]:
-    """Keras in a process of its own: TensorFlow is 500 MB, and breaks runtimes that are loaded after it."""
-    if any(importlib.util.find_spec(name) is None for name in ("keras", "tensorflow")):
-        return "keras", None
+    """TensorFlow is 500 MB, and breaks runtimes that are loaded after it."""
+    return "keras", _in_child("keras", ("keras", "tensorflow"), "keras_child", path, x)
+
+
+def _tflite(path: Path, x: Array) -> tuple[str, Array | None]:
+    name, package = next(
+        (pair for pair in _TFLITE if importlib.util.find_spec(pair[1]) is not None),
+        ("a TFLite runtime", "ai_edge_litert"),
+    )
+    return name, _in_child(name, (package,), "tflite_child", path, x)
+
+
+_TFLITE = (("litert", "ai_edge_litert"), ("tflite-runtime", "tflite_runtime"))
+
+
+def _in_child(name: str, packages: tuple[str, ...], module: str, path: Path, x: Array) -> Array | None:
+    """What a runtime gives in a process of its own; None if a package that it needs is not installed."""
+    if any(importlib.util.find_spec(package) is None for package in packages):
+        return None
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         question, answer = Path(folder, "question.npy"), Path(folder, "answer.npy")
         np.save(question, x)
-        command = [sys.executable, "-P", "-m", "edge_lstm.importers.keras_child", *map(str, (path, question, answer))]
+        command = [sys.executable, "-P", "-m", f"edge_lstm.importers.{module}", *map(str, (path, question, answer))]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
             raise VerificationError(
-                f"{path}: keras does not end within {_SECONDS:.0f} s; --no-compare takes it unchecked"
+                f"{path}: {name} does not end within {_SECONDS:.0f} s; --no-compare takes it unchecked"
             ) from error
         if done.returncode or not answer.is_file():
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise _CannotRunError(f"the Keras that is installed cannot run it ({last[:160]})")
-        return "keras", np.load(answer)
+            raise _CannotRunError(f"the {name} that is installed cannot run it ({last[:160]})")
+        return np.asarray(np.load(answer))
 
 
-_RUNTIMES: dict[str, Callable[[Path, Array], tuple[str, Array | None]]] = {"onnx": _onnxruntime, "keras": _keras}
+_RUNTIMES: dict[str, Callable[[Path, Array], tuple[str, Array | None]]] = {
+    "onnx": _onnxruntime,
+    "keras": _keras,
+    "tflite": _tflite,
+}
