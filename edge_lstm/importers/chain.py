@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import DenseWeights, LstmWeights
+from edge_lstm.cell_weights import CellWeights, LstmWeights
+from edge_lstm.model import DenseWeights
 
 Array = NDArray[Any]
 
@@ -32,7 +33,7 @@ class Normalise:
 class Recurrent:
     """An LSTM layer; ``every_step`` says whether it hands on all of its hidden states or the last alone."""
 
-    weights: LstmWeights
+    weights: CellWeights
     every_step: bool
 
 
