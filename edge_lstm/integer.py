@@ -13,13 +13,13 @@ Shapes: F = features, H = units, N = columns of a block, R = rows, O = outputs. 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import Float32, Float64, Interface, frozen
+from edge_lstm.model import GATES, Float32, Float64, Interface, frozen
 
 Int8 = NDArray[np.int8]
 Int16 = NDArray[np.int16]
@@ -119,6 +119,9 @@ class NativeLstm:
     features: int
     hidden_bits: int
 
+    cell: ClassVar[str] = "lstm"
+    gates: ClassVar[tuple[str, ...]] = GATES
+
     def __post_init__(self) -> None:
         widths = [block.weights.shape[1] for block in self.blocks]
         expected = [self.features + self.units] if len(widths) == 1 else [self.features, self.units]
@@ -132,6 +135,123 @@ class NativeLstm:
     @property
     def scheme(self) -> Scheme:
         return "w8a16" if len(self.blocks) == 1 else "w8a8"
+
+    @property
+    def hidden_limit(self) -> int:
+        """Largest magnitude of a hidden code."""
+        return 128 if self.scheme == "w8a8" else 1 << self.hidden_bits
+
+
+@dataclass(frozen=True, eq=False)
+class NativeCell:
+    """What layers of the native arithmetic other than the LSTM's share: rows over x and rows over h, each saturated.
+
+    Args:
+        blocks: (G·H, F) over the codes of x, (G·H, H) over those of h, gate by gate; see each cell for more.
+        scheme: w8a16, or w8a8, which saturates the hidden state to int8.
+        row_bits: rows give Q(15 - row_bits).row_bits; pre-activations are Q3.12, so row_bits is 4..12.
+        hidden_bits: the hidden state is Q.hidden_bits: 1.0 is ``2**hidden_bits``, 3..12.
+
+    Raises:
+        ModelError: if the blocks do not fit together or a format is out of range.
+    """
+
+    blocks: tuple[Affine, ...]
+    scheme: Scheme
+    row_bits: int
+    hidden_bits: int
+
+    cell: ClassVar[str]
+    gates: ClassVar[tuple[str, ...]]
+    rows: ClassVar[tuple[tuple[int, str], ...]]
+    """Rows a unit of each block, and what it is over: ``x``, ``h`` or ``r·h``."""
+    numbers: ClassVar[tuple[str, ...]] = ("scheme", "row_bits", "hidden_bits")
+    """Names of the JSON values a layer is made of."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        shapes = [block.weights.shape for block in self.blocks]
+        expected = [(n * self.units, self.features if over == "x" else self.units) for n, over in self.rows]
+        if shapes != expected:
+            raise ModelError(f"native {self.cell} blocks have shapes {shapes}; expected {expected}")
+        if self.row_bits not in range(4, 13) or self.hidden_bits not in range(3, 13):
+            raise ModelError(
+                f"native {self.cell} rows have {self.row_bits} and hidden states {self.hidden_bits} fraction bits; "
+                "expected 4..12 and 3..12"
+            )
+
+    @property
+    def features(self) -> int:
+        return int(self.blocks[0].weights.shape[1])
+
+    @property
+    def units(self) -> int:
+        return int(self.blocks[1].weights.shape[1])
+
+    @property
+    def hidden_limit(self) -> int:
+        """Largest magnitude of a hidden code."""
+        return 128 if self.scheme == "w8a8" else 1 << self.hidden_bits
+
+
+@dataclass(frozen=True, eq=False)
+class NativeGru(NativeCell):
+    """A GRU layer that resets after the product: blocks (3H, F) and (3H, H), gates z, r, n."""
+
+    cell, gates, rows = "gru", ("z", "r", "n"), ((3, "x"), (3, "h"))
+
+
+@dataclass(frozen=True, eq=False)
+class NativeGruBefore(NativeCell):
+    """A GRU layer that resets before the product: blocks (3H, F), (2H, H) of z and r, and (H, H) of n over r·h."""
+
+    cell, gates, rows = "gru-before", ("z", "r", "n"), ((3, "x"), (2, "h"), (1, "r·h"))
+
+
+@dataclass(frozen=True, eq=False)
+class NativeRnn(NativeCell):
+    """A layer of the simple recurrent network: blocks (H, F) and (H, H)."""
+
+    cell, gates, rows = "rnn", ("n",), ((1, "x"), (1, "h"))
+
+
+@dataclass(frozen=True, eq=False)
+class NativeFastGrnn(NativeCell):
+    """A FastGRNN layer: blocks (H, F), whose bias is that of z, and (H, H).
+
+    Args:
+        candidate: (H,) int16 bias of n beyond that of z, Q(15 - row_bits).row_bits.
+        zeta, nu: Q0.15, 0..32767.
+        reach_bits: the hidden state saturates at ±2**reach_bits, 0..4.
+    """
+
+    candidate: Int16
+    zeta: int
+    nu: int
+    reach_bits: int
+
+    cell, gates, rows = "fastgrnn", ("z", "n"), ((1, "x"), (1, "h"))
+    numbers = (*NativeCell.numbers, "zeta", "nu", "reach_bits")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "candidate", frozen(self.candidate, np.int16))
+        if self.candidate.shape != (self.units,):
+            raise ModelError(f"FastGRNN has {self.candidate.shape} candidate biases; expected ({self.units},)")
+        if not (0 <= self.zeta <= 32767 and 0 <= self.nu <= 32767 and 0 <= self.reach_bits <= 4):
+            raise ModelError("FastGRNN needs zeta and nu in 0..32767, and reach_bits in 0..4")
+
+    @property
+    def hidden_limit(self) -> int:
+        return 128 if self.scheme == "w8a8" else 1 << (self.hidden_bits + self.reach_bits)
+
+
+NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn
+
+NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn]] = {
+    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn)
+}
+"""Every cell of the native arithmetic other than the LSTM, by its name."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +332,7 @@ class TfliteDense:
 class NativeModel:
     """An integer model of the native arithmetic. ``head`` gives int16 output codes, saturated."""
 
-    layers: tuple[NativeLstm, ...]
+    layers: tuple[NativeLayer, ...]
     head: Affine
     encoding: Encoding
     decoding: Decoding

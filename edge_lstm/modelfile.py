@@ -20,9 +20,12 @@ from edge_lstm.cell_weights import CELLS, CellWeights, LstmWeights
 from edge_lstm.errors import EdgeLstmError, ModelError
 from edge_lstm.files import write_atomically
 from edge_lstm.integer import (
+    NATIVE_CELLS,
     Affine,
     Decoding,
     Encoding,
+    NativeFastGrnn,
+    NativeLayer,
     NativeLstm,
     NativeModel,
     Quant,
@@ -161,8 +164,8 @@ def _cells(layers: Any) -> list[Header]:
 
 def _cell_weights(arrays: Arrays, prefix: str, row: Header) -> CellWeights:
     weights = CELLS[row["cell"]]
-    numbers = {name: row[name] for name in weights.numbers}
-    return weights(**{name: arrays[f"{prefix}.{name}"] for name in weights.arrays}, **numbers)
+    values: dict[str, Any] = {name: arrays[f"{prefix}.{name}"] for name in weights.arrays}
+    return weights(**values, **{name: row[name] for name in weights.numbers})
 
 
 _AFFINE = ("weights", "bias", "multiplier", "shift")
@@ -185,20 +188,33 @@ def _native_arrays(model: NativeModel) -> tuple[Arrays, Header]:
     blocks = {f"layers.{k}.{b}": block for k, layer in enumerate(model.layers) for b, block in enumerate(layer.blocks)}
     for prefix, block in {**blocks, "head": model.head}.items():
         arrays |= {f"{prefix}.{name}": getattr(block, name) for name in _AFFINE}
-    layers = [{"blocks": len(x.blocks), "features": x.features, "hidden_bits": x.hidden_bits} for x in model.layers]
-    return arrays, header | {"arithmetic": "native", "layers": layers}
+    for k, layer in enumerate(model.layers):
+        if isinstance(layer, NativeFastGrnn):
+            arrays[f"layers.{k}.candidate"] = layer.candidate
+    return arrays, header | {"arithmetic": "native", "layers": [_native_row(layer) for layer in model.layers]}
+
+
+def _native_row(layer: NativeLayer) -> Header:
+    if isinstance(layer, NativeLstm):
+        return {"blocks": len(layer.blocks), "features": layer.features, "hidden_bits": layer.hidden_bits}
+    return {"cell": layer.cell, **{name: getattr(layer, name) for name in layer.numbers}}
 
 
 def _native_model(arrays: Arrays, header: Header, interface: Interface) -> NativeModel:
     def affine(prefix: str) -> Affine:
         return Affine(*(arrays[f"{prefix}.{name}"] for name in _AFFINE))
 
-    layers = tuple(
-        NativeLstm(
-            tuple(affine(f"layers.{k}.{b}") for b in range(layer["blocks"])), layer["features"], layer["hidden_bits"]
-        )
-        for k, layer in enumerate(header["layers"])
-    )
+    def layer(k: int, row: Header) -> NativeLayer:
+        if "cell" not in row:
+            blocks = tuple(affine(f"layers.{k}.{b}") for b in range(row["blocks"]))
+            return NativeLstm(blocks, row["features"], row["hidden_bits"])
+        kind = NATIVE_CELLS[row["cell"]]
+        numbers = {name: row[name] for name in kind.numbers}
+        if kind is NativeFastGrnn:
+            numbers["candidate"] = arrays[f"layers.{k}.candidate"]
+        return kind(tuple(affine(f"layers.{k}.{b}") for b in range(len(kind.rows))), **numbers)
+
+    layers = tuple(layer(k, row) for k, row in enumerate(header["layers"]))
     return NativeModel(layers, affine("head"), *_codec(arrays, header), interface, header["report"])
 
 

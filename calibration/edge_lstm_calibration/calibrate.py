@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.cell_weights import CELLS
 from edge_lstm.errors import CalibrationError
-from edge_lstm.model import GATES, Float64, FloatModel
+from edge_lstm.model import Float64, FloatModel, LstmWeights
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer
@@ -49,9 +50,11 @@ class Calibration:
     """What the recordings made of the float model's tensors, in the network's (scaled) units.
 
     Args:
-        histograms: by (layer, tensor): x (per channel at layer 0), {i,f,g,o}_pre, c and its two terms f·c and i·g, h;
+        histograms: by (layer, tensor): x (per channel at layer 0), each gate's pre-activation, c and h; of an LSTM the
+            two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any;
             (layers, "y") for the head.
         moments: by layer, of the vectors [x | h of the step before]; the head's are those of h.
+        reset_moments: by layer, of [x | r·h], of a GRU that resets before its product.
         observe: the observer that turns histograms into ranges.
         observer: its name.
         recordings: (T, C) physical, those that were replayed.
@@ -60,6 +63,7 @@ class Calibration:
 
     histograms: dict[Key, Histogram]
     moments: dict[int, Moments]
+    reset_moments: dict[int, Moments]
     observe: Observer
     observer: str
     recordings: tuple[Array, ...]
@@ -98,6 +102,7 @@ def calibrate(
         raise CalibrationError("there is no calibration data: 0 steps; give at least one recording")
     histograms: dict[Key, Histogram] = {}
     moments: dict[int, Moments] = {}
+    reset_moments: dict[int, Moments] = {}
     held: dict[Key, Array] = {}
     layers = len(model.layers)
 
@@ -112,7 +117,10 @@ def calibrate(
             count(layer, name, value)
         if name == "h_before":
             moments.setdefault(layer, Moments()).add(np.concatenate([held[layer, "x"], value], axis=1))
-        elif name == "c":
+            if (layer, "reset") in held:
+                both = np.concatenate([held[layer, "x"], held[layer, "reset"]], axis=1)
+                reset_moments.setdefault(layer, Moments()).add(both)
+        elif name == "c" and isinstance(model.layers[layer], LstmWeights):
             added = held[layer, "i"] * held[layer, "g"]
             count(layer, "i·g", added)
             count(layer, "f·c", value - added)  # without having to know the cell before
@@ -121,11 +129,14 @@ def calibrate(
 
     scaling = model.interface.scaling
     replay(network(model), [scaling.apply(r) for r in checked], model.interface.task.window, tap)
-    warnings = (*_data_warnings(model, checked), *_range_warnings(histograms, layers))
-    return Calibration(histograms, moments, observe, observer_name, checked, warnings)
+    warnings = (*_data_warnings(model, checked), *_range_warnings(model, histograms))
+    return Calibration(histograms, moments, reset_moments, observe, observer_name, checked, warnings)
 
 
-_WATCHED = {"x", "c", "h", "y", *(f"{gate}_pre" for gate in GATES)}
+_WATCHED = {
+    *("x", "c", "h", "y", "over_x", "over_h", "over_reset"),
+    *(f"{gate}_pre" for weights in CELLS.values() for gate in weights.gates),
+}
 
 
 def _checked(series: Array, index: int, model: FloatModel) -> Array:
@@ -164,9 +175,9 @@ def _data_warnings(model: FloatModel, recordings: Sequence[Array]) -> list[str]:
     return warnings
 
 
-def _range_warnings(histograms: dict[Key, Histogram], layers: int) -> list[str]:
+def _range_warnings(model: FloatModel, histograms: dict[Key, Histogram]) -> list[str]:
     warnings = []
-    for layer in range(layers):
+    for layer in range(len(model.layers)):
         largest = float(np.abs([histograms[layer, "c"].low, histograms[layer, "c"].high]).max())
         if largest > 100.0:
             warnings.append(

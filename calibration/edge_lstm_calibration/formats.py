@@ -6,14 +6,16 @@ weights last: their rounding is what limits the accuracy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
-from edge_lstm.model import DenseWeights, Float64, LstmWeights
+from edge_lstm.model import CellWeights, DenseWeights, Float64, LstmWeights
 from edge_lstm_calibration.rows import Columns, hidden_columns, reach_steps, weight_steps
 
 HIDDEN_BITS = range(12, 7, -1)
@@ -37,7 +39,23 @@ class Formats:
     hidden_bits: tuple[int, ...]
 
 
-def choose_formats(layers: tuple[LstmWeights, ...], head: DenseWeights, largest: Float64) -> Formats:
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer whose formats are to be chosen.
+
+    Args:
+        reach_bits: its hidden state stays within ±2**reach_bits.
+    """
+
+    weights: CellWeights
+    reach_bits: int = 0
+
+    def hidden(self, bits: int) -> Columns:
+        """Its hidden state, of ``bits`` fraction bits, as the columns of the next block."""
+        return hidden_columns(self.weights.units, bits, self.reach_bits)
+
+
+def choose_formats(layers: Sequence[Layer], head: DenseWeights, largest: Float64) -> Formats:
     """The cheapest formats from end to end (dynamic programming over the layers).
 
     Args:
@@ -49,18 +67,17 @@ def choose_formats(layers: tuple[LstmWeights, ...], head: DenseWeights, largest:
     # The cheapest way to each format of the hidden state below: (price, formats so far).
     ways = {bits: (np.inf, Formats(INPUT_LIMITS[0], (bits,))) for bits in HIDDEN_BITS}
     for (halvings, limit), bits in product(enumerate(INPUT_LIMITS), HIDDEN_BITS):
-        x = input_columns(layers[0], largest, limit, bits)
+        x = input_columns(layers[0].weights, largest, limit, bits)
         price = _layer_price(layers[0], x, bits) + halvings * _HALVED_INPUT
         ways[bits] = min(ways[bits], (price, Formats(limit, (bits,))), key=_price)
-    _require_a_way(ways, layers[0], 0)
-    for index, layer in enumerate(layers[1:], start=1):
-        below = list(ways.values())
-        ways = {bits: min((_further(way, layer, bits) for way in below), key=_price) for bits in HIDDEN_BITS}
-        _require_a_way(ways, layer, index)
+    _require_a_way(ways, layers[0].weights, 0)
+    for index, (below, layer) in enumerate(pairwise(layers), start=1):
+        before = list(ways.values())
+        ways = {bits: min((_further(way, below, layer, bits) for way in before), key=_price) for bits in HIDDEN_BITS}
+        _require_a_way(ways, layer.weights, index)
     weights, bias = head.weights.astype(np.float64), head.bias.astype(np.float64)
     ends = [
-        (price + _strain(weights, bias, hidden_columns(layers[-1].units, bits)), formats)
-        for bits, (price, formats) in ways.items()
+        (price + _strain(weights, bias, layers[-1].hidden(bits)), formats) for bits, (price, formats) in ways.items()
     ]
     return min(ends, key=_price)[1]
 
@@ -72,21 +89,32 @@ def _price(way: _Way) -> float:
     return way[0]
 
 
-def _further(way: _Way, layer: LstmWeights, bits: int) -> _Way:
+def _further(way: _Way, below: Layer, layer: Layer, bits: int) -> _Way:
     price, formats = way
-    x = hidden_columns(layer.features, formats.hidden_bits[-1])
+    x = below.hidden(formats.hidden_bits[-1])
     return price + _layer_price(layer, x, bits), Formats(formats.input_limit, (*formats.hidden_bits, bits))
 
 
-def _layer_price(layer: LstmWeights, x: Columns, bits: int) -> float:
+def _layer_price(layer: Layer, x: Columns, bits: int) -> float:
     """Infinite where a multiplier is out of reach."""
-    weights, bias = joint_rows(layer), layer.bias.reshape(-1).astype(np.float64)
-    columns = x.beside(hidden_columns(layer.units, bits))
-    steps = np.maximum(weight_steps(weights, columns), reach_steps(weights, bias, columns))
-    _, shift = native.round_multiplier_up(steps * np.repeat(GATE_GAIN, layer.units))
+    weights, lost = layer.weights, float((HIDDEN_BITS.start - bits) ** 2)
+    bias = weights.bias.reshape(-1).astype(np.float64)
+    if not isinstance(weights, LstmWeights):
+        # Rows over x and over h are apart, and what they give has as many bits as their multipliers allow.
+        over_x, over_h = _rows(weights.kernel), _rows(weights.recurrent)
+        lost += _strain(over_x, bias[: len(over_x)], x)
+        return lost + _strain(over_h, np.zeros(len(over_h)), layer.hidden(bits))
+    rows, columns = joint_rows(weights), x.beside(layer.hidden(bits))
+    steps = np.maximum(weight_steps(rows, columns), reach_steps(rows, bias, columns))
+    _, shift = native.round_multiplier_up(steps * np.repeat(GATE_GAIN, weights.units))
     if shift.min() < native.SHIFTS.start or shift.max() >= native.SHIFTS.stop:
         return np.inf
-    return float((HIDDEN_BITS.start - bits) ** 2 + _strain(weights, bias, columns))
+    return lost + _strain(rows, bias, columns)
+
+
+def _rows(matrices: Any) -> Float64:
+    """(G, H, N) → (G·H, N)."""
+    return np.asarray(matrices, np.float64).reshape(-1, matrices.shape[2])
 
 
 def _strain(weights: Float64, bias: Float64, columns: Columns) -> float:
@@ -95,7 +123,7 @@ def _strain(weights: Float64, bias: Float64, columns: Columns) -> float:
     return _HALVED_WEIGHTS * float(np.log2(max(worst, 1.0)))
 
 
-def _require_a_way(ways: dict[int, _Way], layer: LstmWeights, index: int) -> None:
+def _require_a_way(ways: dict[int, _Way], layer: CellWeights, index: int) -> None:
     if min(price for price, _ in ways.values()) == np.inf:
         largest = max(float(np.abs(layer.kernel).max()), float(np.abs(layer.recurrent).max()))
         raise QuantisationError(
@@ -111,9 +139,11 @@ def joint_rows(layer: LstmWeights) -> Float64:
     return joint.reshape(4 * layer.units, -1)
 
 
-def input_columns(layer: LstmWeights, largest: Float64, limit: int, hidden_bits: int) -> Columns:
-    """Input codes as fine as ``limit`` allows, but no finer than the hidden columns beside them make use of."""
-    scale = np.maximum(largest / limit, _equal_weight_scale(layer, hidden_bits))
+def input_columns(layer: CellWeights, largest: Float64, limit: int, hidden_bits: int) -> Columns:
+    """Input codes as fine as ``limit`` allows, but no finer than hidden columns in the same sum make use of."""
+    scale = largest / limit
+    if isinstance(layer, LstmWeights):
+        scale = np.maximum(scale, _equal_weight_scale(layer, hidden_bits))
     return Columns(scale, np.minimum(limit, np.ceil(largest / scale)).astype(np.int64))
 
 

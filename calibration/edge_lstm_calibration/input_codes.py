@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_lstm.integer import Encoding, Quant
 from edge_lstm.model import Float64, FloatModel, LstmWeights, Scaling
-from edge_lstm_calibration.calibrate import Calibration
+from edge_lstm_calibration.calibrate import Calibration, Moments
 
 STEPS = 240
 """Codes from one end of a calibrated range to the other. The rest of the 256 is headroom, for devices do leave the
@@ -60,8 +60,27 @@ class InputCodes:
 
 
 @dataclass(frozen=True, eq=False)
+class Moved:
+    """Mean (N,) and covariance (N, N) of columns, the first of them u in place of x."""
+
+    mean: Float64
+    covariance: Float64
+
+    @classmethod
+    def of(cls, moments: Moments, gain: Float64, offset: Float64) -> Moved:
+        """Of the moments of [x | …]; ``gain`` and ``offset`` (F,) as ``InputCodes.reading`` gives them."""
+        gains, offsets = np.ones(len(moments.mean)), np.zeros(len(moments.mean))
+        gains[: len(gain)], offsets[: len(gain)] = gain, offset
+        return cls((moments.mean - offsets) / gains, moments.covariance / np.outer(gains, gains))
+
+    def take(self, columns: slice) -> Moved:
+        """Those of some of the columns."""
+        return Moved(self.mean[columns], self.covariance[columns, columns])
+
+
+@dataclass(frozen=True, eq=False)
 class Folded:
-    """A layer that takes u in place of its inputs, and the statistics of [u | h].
+    """An LSTM layer that takes u in place of its inputs, and the statistics of [u | h].
 
     Args:
         weights: (4, H, F + H), kernel and recurrent side by side.
@@ -81,10 +100,5 @@ class Folded:
         gains = np.concatenate([gain, np.ones(layer.units)])
         offsets = np.concatenate([offset, np.zeros(layer.units)])
         weights = np.concatenate([layer.kernel, layer.recurrent], axis=2).astype(np.float64)
-        moments = calibration.moments[index]
-        return cls(
-            weights * gains,
-            layer.bias + weights @ offsets,
-            (moments.mean - offsets) / gains,
-            moments.covariance / np.outer(gains, gains),
-        )
+        moved = Moved.of(calibration.moments[index], gain, offset)
+        return cls(weights * gains, layer.bias + weights @ offsets, moved.mean, moved.covariance)

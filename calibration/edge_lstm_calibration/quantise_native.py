@@ -9,13 +9,14 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
-from edge_lstm.integer import Affine, Decoding, Encoding, NativeLstm, NativeModel, Quant, Scheme
-from edge_lstm.model import FloatModel
+from edge_lstm.integer import Affine, Decoding, Encoding, NativeLayer, NativeLstm, NativeModel, Quant, Scheme
+from edge_lstm.model import FloatModel, LstmWeights
 from edge_lstm_calibration.calibrate import Calibration, Moments
-from edge_lstm_calibration.formats import GATE_GAIN, choose_formats, input_columns, joint_rows
+from edge_lstm_calibration.formats import GATE_GAIN, Layer, choose_formats, input_columns, joint_rows
 from edge_lstm_calibration.input_codes import Folded, InputCodes
+from edge_lstm_calibration.quantise_gated import Place, quantise_gated, reach_bits
 from edge_lstm_calibration.rounding import compensates
-from edge_lstm_calibration.rows import Columns, hidden_columns, quantise_blocks, quantise_rows, require_shifts
+from edge_lstm_calibration.rows import Columns, quantise_blocks, quantise_rows, require_shifts
 
 INPUT_HEADROOM = 1.5
 """An int16 input code reaches this multiple of the largest calibration sample."""
@@ -52,7 +53,7 @@ class _Quantiser:
     def _moments(self, layer: int) -> Moments | None:
         return self._calibration.moments[layer] if self._compensate else None
 
-    def _assemble(self, layers: list[NativeLstm], hidden: Columns, encoding: Encoding) -> NativeModel:
+    def _assemble(self, layers: list[NativeLayer], hidden: Columns, encoding: Encoding) -> NativeModel:
         head, decoding = self._head(hidden)
         return NativeModel(tuple(layers), head, encoding, decoding, self._float.interface)
 
@@ -70,24 +71,31 @@ class _Quantiser:
 
 
 class _Wide(_Quantiser):
-    """w8a16: int16 x and h side by side in one accumulator."""
+    """w8a16: int16 codes; an LSTM sums those of x and h side by side in one accumulator."""
 
     def model(self) -> NativeModel:
-        layers = self._float.layers
         largest = INPUT_HEADROOM * np.maximum(self._calibration.largest(0, "x"), 1e-6)
+        layers = [Layer(w, reach_bits(w, self._calibration, k)) for k, w in enumerate(self._float.layers)]
         formats = choose_formats(layers, self._float.head, largest)
-        x = input_columns(layers[0], largest, formats.input_limit, formats.hidden_bits[0])
+        x = input_columns(layers[0].weights, largest, formats.input_limit, formats.hidden_bits[0])
         encoding = self._encoding(x)
-        integer = []
+        integer: list[NativeLayer] = []
         for index, (layer, bits) in enumerate(zip(layers, formats.hidden_bits, strict=True)):
-            hidden = hidden_columns(layer.units, bits)
-            gain = np.repeat(GATE_GAIN, layer.units)
-            bias, moments = layer.bias.reshape(-1), self._moments(index)
-            rows = quantise_rows(joint_rows(layer), bias, x.beside(hidden), gain, moments)
-            require_shifts(rows, f"layer {index}")
-            integer.append(NativeLstm((rows,), layer.features, bits))
+            hidden = layer.hidden(bits)
+            integer.append(self._layer(index, x, hidden, bits))
             x = hidden
         return self._assemble(integer, x, encoding)
+
+    def _layer(self, index: int, x: Columns, hidden: Columns, bits: int) -> NativeLayer:
+        layer = self._float.layers[index]
+        if not isinstance(layer, LstmWeights):
+            plain = np.ones(layer.features), np.zeros(layer.features)
+            place = Place(index, x, hidden, *plain, "w8a16", bits, self._compensate)
+            return quantise_gated(layer, self._calibration, place)
+        gain, bias = np.repeat(GATE_GAIN, layer.units), layer.bias.reshape(-1)
+        rows = quantise_rows(joint_rows(layer), bias, x.beside(hidden), gain, self._moments(index))
+        require_shifts(rows, f"layer {index}")
+        return NativeLstm((rows,), layer.features, bits)
 
     def _encoding(self, x: Columns) -> Encoding:
         scaling, limit = self._float.interface.scaling, x.limit.astype(np.int32)
@@ -102,19 +110,24 @@ class _Narrow(_Quantiser):
         codes = InputCodes.of(self._float, self._calibration)
         reading = codes.reading(Quant(1.0))
         x = Columns(np.ones(len(codes.step)), np.full(len(codes.step), 127))
-        layers = []
+        layers: list[NativeLayer] = []
         for index, layer in enumerate(self._float.layers):
             bits = self._hidden_bits(index)
             hidden = Columns(np.full(layer.units, 2.0**-bits), np.full(layer.units, 128))
-            folded = Folded.of(layer, self._calibration, index, *reading)
-            layers.append(NativeLstm(self._blocks(index, folded, x, hidden), layer.features, bits))
+            if isinstance(layer, LstmWeights):
+                folded = Folded.of(layer, self._calibration, index, *reading)
+                layers.append(NativeLstm(self._blocks(index, folded, x, hidden), layer.features, bits))
+            else:
+                place = Place(index, x, hidden, *reading, "w8a8", bits, self._compensate)
+                layers.append(quantise_gated(layer, self._calibration, place))
             x, reading = hidden, (np.ones(layer.units), np.zeros(layer.units))
         return self._assemble(layers, x, codes.encoding(self._float.interface.scaling, -127))
 
     def _hidden_bits(self, index: int) -> int:
         """The finest format whose int8 codes hold the calibrated hidden states."""
         largest = max(float(self._calibration.largest(index, "h")[0]), _TINY)
-        return int(np.clip(np.floor(np.log2(127.0 / largest)), NARROW_HIDDEN_BITS[0], NARROW_HIDDEN_BITS[-1]))
+        least = NARROW_HIDDEN_BITS[0] - reach_bits(self._float.layers[index], self._calibration, index)
+        return int(np.clip(np.floor(np.log2(127.0 / largest)), least, NARROW_HIDDEN_BITS[-1]))
 
     def _blocks(self, index: int, folded: Folded, x: Columns, hidden: Columns) -> tuple[Affine, Affine]:
         units, features = len(hidden.scale), len(x.scale)

@@ -11,7 +11,7 @@ import numpy as np
 from edge_lstm.arithmetic.fused import CELL_EXPONENTS
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import Decoding, Quant, TfliteDense, TfliteLstm, TfliteModel
-from edge_lstm.model import Float64, FloatModel
+from edge_lstm.model import Float64, FloatModel, LstmWeights
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Folded, InputCodes
 from edge_lstm_calibration.observers import Range
@@ -24,15 +24,16 @@ def quantise_tflite(model: FloatModel, calibration: Calibration, rounding: str =
     """The integer model of the fused op, for arithmetics ``tflite`` and ``tflm``.
 
     Raises:
-        QuantisationError: if the cell state leaves the range the runtimes can compute.
+        QuantisationError: if the cell state leaves the range the runtimes can compute, or a layer is no LSTM.
     """
+    lstms = _lstms(model)
     compensate = compensates(rounding)
     codes = InputCodes.of(model, calibration)
     # Any scale will do, for the kernel takes what it misreads; this one leaves most of the kernel as it is.
     source = Quant(float(np.median(codes.step)), 0)
     reading = codes.reading(source)
     layers = []
-    for index, layer in enumerate(model.layers):
+    for index, layer in enumerate(lstms):
         folded = Folded.of(layer, calibration, index, *reading)
         hidden = asymmetric(calibration.range(index, "h"))
         exponent = cell_exponent(float(calibration.largest(index, "c")[0]), f"layer {index}")
@@ -41,6 +42,15 @@ def quantise_tflite(model: FloatModel, calibration: Calibration, rounding: str =
     head = _head(model, calibration, source, compensate)
     decoding = Decoding(head.output.scale, head.output.zero)
     return TfliteModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
+
+
+def _lstms(model: FloatModel) -> list[LstmWeights]:
+    for index, layer in enumerate(model.layers):
+        if not isinstance(layer, LstmWeights):
+            raise QuantisationError(
+                f"layer {index} is a {layer.cell}, and TFLite fuses integer LSTMs alone; use the explicit-state file"
+            )
+    return [layer for layer in model.layers if isinstance(layer, LstmWeights)]
 
 
 def asymmetric(span: Range) -> Quant:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
-from edge_lstm.integer import Arithmetic, IntegerModel, NativeModel
+from edge_lstm.cell_weights import CELLS
+from edge_lstm.integer import Arithmetic, IntegerModel, NativeLayer, NativeModel, TfliteLstm
 from edge_lstm.model import GATES, FloatModel
 from edge_lstm.reference import Network, network, replay
 
@@ -59,30 +60,40 @@ def error_report(
     }
 
 
-_PRE = tuple(f"{gate}_pre" for gate in GATES)
+_PRE = {f"{gate}_pre" for weights in CELLS.values() for gate in weights.gates}
 
 
 def tensor_codes(model: IntegerModel) -> dict[Key, Code]:
     """What the codes of every tensor of a step stand for, by (layer, tensor) in the order they are computed."""
     codes: dict[Key, Code] = {}
-    for layer in range(len(model.layers)):
-        doubled = 2 if isinstance(model, NativeModel) else 1  # native's gate g holds twice its argument
-        for gate in GATES:
-            one = native.PRE_ACTIVATION_ONE * (doubled if gate == "g" else 1)
-            codes[layer, f"{gate}_pre"] = Code(1.0 / one, 0, -32768, 32767)
-        if isinstance(model, NativeModel):
-            bits, narrow = model.layers[layer].hidden_bits, model.scheme == "w8a8"
-            codes[layer, "c"] = Code(2.0**-native.CELL_FRACTION_BITS, 0, -native.CELL_LIMIT, native.CELL_LIMIT - 1)
-            codes[layer, "h"] = (
-                Code(2.0**-bits, 0, -128, 127) if narrow else Code(2.0**-bits, 0, -(1 << bits), 1 << bits)
-            )
-        else:
-            fused = model.layers[layer]
-            codes[layer, "c"] = Code(2.0**fused.cell_exponent, 0, -32768, 32767)
-            codes[layer, "h"] = Code(fused.hidden.scale, fused.hidden.zero, -128, 127)
+    for index, layer in enumerate(model.layers):
+        of_layer = _fused_codes(layer) if isinstance(layer, TfliteLstm) else _native_codes(layer)
+        codes |= {(index, name): code for name, code in of_layer.items()}
     low, high = (-32768, 32767) if isinstance(model, NativeModel) else (-128, 127)
     codes[len(model.layers), "y"] = Code(model.decoding.scale, model.decoding.zero, low, high)
     return codes
+
+
+def _native_codes(layer: NativeLayer) -> dict[str, Code]:
+    # A pre-activation whose tanh is taken is held twice.
+    codes = {f"{gate}_pre": _pre(2 if gate in ("g", "n") else 1) for gate in layer.gates}
+    low = -128 if layer.scheme == "w8a8" else -layer.hidden_limit
+    high = 127 if layer.scheme == "w8a8" else layer.hidden_limit
+    return codes | {
+        "c": Code(2.0**-native.CELL_FRACTION_BITS, 0, -native.CELL_LIMIT, native.CELL_LIMIT - 1),
+        "h": Code(2.0**-layer.hidden_bits, 0, low, high),
+    }
+
+
+def _fused_codes(layer: TfliteLstm) -> dict[str, Code]:
+    return {f"{gate}_pre": _pre(1) for gate in GATES} | {
+        "c": Code(2.0**layer.cell_exponent, 0, -32768, 32767),
+        "h": Code(layer.hidden.scale, layer.hidden.zero, -128, 127),
+    }
+
+
+def _pre(times: int) -> Code:
+    return Code(1.0 / (native.PRE_ACTIVATION_ONE * times), 0, -32768, 32767)
 
 
 def _row(key: Key, exact: Array, codes: Array, code: Code) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a row's step is at least what its largest possible sum asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,14 +15,22 @@ from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import Affine, Int64
 from edge_lstm.model import Float64
-from edge_lstm_calibration.calibrate import Moments
-from edge_lstm_calibration.input_codes import Folded
 from edge_lstm_calibration.rounding import LARGEST, round_to_nearest, round_with_compensation
 
 _TINY = 1e-9
 _RESERVE = 0.98
 """Share of 2**23 given to the weights before they are rounded; rounding moves the sum by little."""
 _COARSER = 1.05
+
+
+class Statistics(Protocol):
+    """How the columns of a block move."""
+
+    @property
+    def mean(self) -> Float64: ...
+
+    @property
+    def covariance(self) -> Float64: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +49,9 @@ class Columns:
         return Columns(np.concatenate([self.scale, other.scale]), np.concatenate([self.limit, other.limit]))
 
 
-def hidden_columns(units: int, bits: int) -> Columns:
-    """A hidden state of ``bits`` fraction bits as the columns of the next block."""
-    return Columns(np.full(units, 2.0**-bits), np.full(units, 1 << bits))
+def hidden_columns(units: int, bits: int, reach_bits: int = 0) -> Columns:
+    """A hidden state of ``bits`` fraction bits, within ±2**reach_bits, as the columns of the next block."""
+    return Columns(np.full(units, 2.0**-bits), np.full(units, 1 << (bits + reach_bits)))
 
 
 def weight_steps(weights: Float64, columns: Columns) -> Float64:
@@ -57,13 +65,13 @@ def reach_steps(weights: Float64, bias: Float64, columns: Columns) -> Float64:
     return np.asarray(reach / (_RESERVE * native.ACCUMULATOR_LIMIT))
 
 
-def quantise_rows(weights: Any, bias: Any, columns: Columns, gain: Float64, moments: Moments | Folded | None) -> Affine:
+def quantise_rows(weights: Any, bias: Any, columns: Columns, gain: Float64, moments: Statistics | None) -> Affine:
     """One block: rows (R, N) over ``columns``, with ``gain`` output codes to the unit."""
     return quantise_blocks([(weights, columns)], bias, gain, moments)[0]
 
 
 def quantise_blocks(
-    parts: list[tuple[Any, Columns]], bias: Any, gain: Float64, moments: Moments | Folded | None
+    parts: list[tuple[Any, Columns]], bias: Any, gain: Float64, moments: Statistics | None
 ) -> list[Affine]:
     """Blocks of rows whose results add up, each part (R, N_k) over its columns with its own row scales.
 
@@ -89,7 +97,7 @@ def _rounded(
     offsets: list[Float64],
     least_steps: list[Float64],
     gain: Float64,
-    moments: Moments | Folded | None,
+    moments: Statistics | None,
 ) -> list[Affine]:
     multipliers = [native.round_multiplier_up(step * gain) for step in least_steps]
     # The step is what the rounded multiplier stands for, so that requantisation is exact.

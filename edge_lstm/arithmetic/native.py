@@ -8,6 +8,18 @@ Formats: pre-activations int16 Q3.12, gates Q0.15, cell state int32 Q8.23, hidde
     t = tanh(sat16((c + 512) >> 10))
     h = (o·t + 2**(29 - hf)) >> (30 - hf)       saturated to int8 in w8a8
 
+Cells other than the LSTM take rows over x and rows over h apart, each saturated (Q(15-b).b, b ≤ 12), and keep their
+hidden state in full precision in c, from which h is rounded; up(v) = sat16(v << (12 - b)). A step of each is ::
+
+    a = sat16((m · (A x + B)) >> s)     d = sat16((m · (D h + E)) >> s)       h = (c + 2**(22 - hf)) >> (23 - hf)
+
+    rnn       n = tanh(up(2(a + d)))                                          c = n << 8
+    gru       z, r = σ(up(a + d))       n = tanh(up(2(a + (r·d + 2**14 >> 15))))
+    gru-before                          n = tanh(up(2(a + d')))               d' = rows over (r·h + 2**14) >> 15
+    both      c = (n << 8) + ((z·(c - (n << 8)) >> 16) << 1)
+    fastgrnn  z = σ(up(a + d))          n = tanh(up(2(a + d + e)))            w = ν + (ζ·(2**15 - z) >> 15)
+              c = clamp(((z·c >> 16) << 1) + (w·n >> 7), ±2**(23 + reach))
+
 Every shift is arithmetic (floor); the rounding half of the requantisation is in B. This module and the C kernels
 are the only two places where these rules are written, and they give equal bytes.
 """
@@ -86,10 +98,43 @@ def saturate16(x: Int32) -> Int32:
 
 def update_cell(f: Int32, c: Int32, i: Int32, g: Int32) -> Int32:
     """New cell state, Q8.23."""
-    # f·c >> 16 without 64 bits: 15 x 14 bits above, 15 x 16 bits below, both within int32.
-    kept = f * (c >> 16) + ((f * (c & 0xFFFF)) >> 16)
-    doubled = (kept + ((i * g) >> 8)) << 1
+    doubled = (_product_above(f, c) + ((i * g) >> 8)) << 1
     return np.asarray(np.clip(doubled, -CELL_LIMIT, CELL_LIMIT - 1), np.int32)
+
+
+def rows_to_z(rows: Int32, row_bits: int) -> Int32:
+    """Rows, or sums of them, in ``row_bits`` fraction bits → pre-activations Q3.12."""
+    return saturate16(np.asarray(rows << (12 - row_bits), np.int32))
+
+
+def reset_product(r: Int32, v: Int32) -> Int32:
+    """A row or a code scaled by the reset gate, rounded."""
+    return np.asarray((r * v + (1 << 14)) >> 15, np.int32)
+
+
+def blend(z: Int32, c: Int32, n: Int32) -> Int32:
+    """New hidden state of a GRU, Q8.23: z·c + (1 - z)·n, within the span of c and n but for two codes."""
+    candidate = n << 8
+    return np.asarray(candidate + (_product_above(z, c - candidate) << 1), np.int32)
+
+
+def leak(z: Int32, c: Int32, n: Int32, zeta: int, nu: int, reach_bits: int) -> Int32:
+    """New hidden state of a FastGRNN, Q8.23: z·c + (ζ(1 - z) + ν)·n, saturated at ±2**reach_bits."""
+    share = nu + ((zeta * (32768 - z)) >> 15)  # at most 65534, so that its product with n fits int32
+    limit = 1 << (CELL_FRACTION_BITS + reach_bits)
+    return np.asarray(np.clip((_product_above(z, c) << 1) + ((share * n) >> 7), -limit, limit), np.int32)
+
+
+def _product_above(gate: Int32, value: Int32) -> Int32:
+    """``gate·value >> 16`` of 15 and 32 bits, without 64 bits."""
+    return np.asarray(gate * (value >> 16) + ((gate * (value & 0xFFFF)) >> 16), np.int32)
+
+
+def show_hidden(c: Int32, hidden_bits: int, narrow: bool) -> Int32:
+    """The hidden state that products are made with, Q.hidden_bits, of the one in full precision."""
+    drop = CELL_FRACTION_BITS - hidden_bits
+    h = (c + (1 << (drop - 1))) >> drop
+    return np.asarray(np.clip(h, -128, 127) if narrow else h, np.int32)
 
 
 def squash_cell(c: Int32) -> Int32:

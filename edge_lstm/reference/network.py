@@ -15,8 +15,9 @@ from edge_lstm.cells.common import AffineRows, Cell, CellTap
 from edge_lstm.cells.gated import FloatFastGrnn, FloatGru, FloatRnn
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
 from edge_lstm.cells.lstm_step import StepCell
+from edge_lstm.cells.native_gated import NATIVE_STEPS
 from edge_lstm.errors import ModelError
-from edge_lstm.integer import Affine, Arithmetic, NativeModel, TfliteDense, TfliteModel
+from edge_lstm.integer import Affine, Arithmetic, NativeLstm, NativeModel, TfliteDense, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import DenseWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
 
@@ -35,6 +36,9 @@ FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
     FastGrnnWeights: FloatFastGrnn,
 }
 """The step of each kind of layer in floating point."""
+
+NATIVE_CELLS: dict[type, Callable[[Any], Cell]] = {NativeLstm: NativeLstmCell, **NATIVE_STEPS}
+"""The step of each kind of layer in arithmetic ``native``."""
 
 
 class Network:
@@ -77,7 +81,7 @@ def network(
         return Network([FLOAT_CELLS[type(layer)](layer) for layer in model.layers], _float_head(model.head))
     if isinstance(model, NativeModel):
         _require(arithmetic, (None, "native"), "a native model")
-        return Network([NativeLstmCell(layer) for layer in model.layers], _native_head(model.head))
+        return Network([NATIVE_CELLS[type(layer)](layer) for layer in model.layers], _native_head(model.head))
     _require(arithmetic, (None, *RULES), "a tflite model")
     kind = cast(TfliteArithmetic, arithmetic or "tflite")
     if isinstance(model, StepModel):

@@ -40,7 +40,7 @@ from edge_lstm.bundle import (
 )
 from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
-from edge_lstm.integer import Arithmetic, TfliteModel
+from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
 from edge_lstm.model import GATES, Scaling
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
@@ -367,7 +367,10 @@ def _gate_in_c(bundle: Bundle, model: Model, codes: Array, first: Difference) ->
     with _compiled(bundle, ["EL_TAP"]) as file:
         found = CLibrary(file).trace(codes[start : first.step + 1])
     exact = trace(network(model), codes[start : first.step + 1])
-    differing = [g for g in GATES if not np.array_equal(found[first.layer, g][-1], exact[first.layer, g][-1])]
+    gates = cast(NativeModel, model).layers[first.layer].gates
+    # A tap's place bears the name that an LSTM's gate has there.
+    places = zip(gates, GATES, strict=False)
+    differing = [g for g, at in places if not np.array_equal(found[first.layer, at][-1], exact[first.layer, g][-1])]
     return differing[0] if differing else "none, the cell update"
 
 

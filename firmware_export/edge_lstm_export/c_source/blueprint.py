@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from edge_lstm.model import Float64, Interface
 from edge_lstm_export.c_source.literals import require_within
@@ -20,6 +21,21 @@ def require_counts(interface: Interface, units: Sequence[int]) -> None:
     require_within("number of units, over all layers,", [sum(units)], 1, MOST_UNITS)
     require_within("number of channels", [len(interface.channels)], 1, MOST_UNITS)
     require_within("number of outputs", [len(interface.task.outputs)], 1, MOST_UNITS)
+
+
+class Layer(Protocol):
+    """What every layer says of itself."""
+
+    @property
+    def cell(self) -> str: ...
+
+    @property
+    def units(self) -> int: ...
+
+
+def cells_line(layers: Sequence[Layer]) -> str:
+    """Such as ``LSTM 32 + GRU 16``."""
+    return " + ".join(f"{layer.cell.upper()} {layer.units}" for layer in layers)
 
 
 def state_bytes(units: Sequence[int], work_words: int) -> int:

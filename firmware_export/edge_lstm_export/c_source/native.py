@@ -6,9 +6,10 @@ import numpy as np
 
 from edge_lstm.arithmetic.native import ACCUMULATOR_LIMIT, NARROW_SHIFTS
 from edge_lstm.errors import ExportError
-from edge_lstm.integer import Affine, NativeLstm, NativeModel, TfliteModel
+from edge_lstm.integer import Affine, NativeLayer, NativeLstm, NativeModel, TfliteModel
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import physical_gains, require_counts, state_bytes, table
+from edge_lstm_export.c_source.blueprint import cells_line, physical_gains, require_counts, state_bytes, table
+from edge_lstm_export.c_source.gated import HEADER, gated_files, gated_work_words, write_gated
 from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem, softmax_call
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.c_source.kernel_sets.base import Array, KernelSet, Written
@@ -34,17 +35,22 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
         prefix,
         NATIVE,
         model.interface,
-        f"LSTM {' + '.join(map(str, units))} in integers ({model.scheme}), kernels {chosen.name}",
+        f"{cells_line(model.layers)} in integers ({model.scheme}), kernels {chosen.name}",
         f"{constants:,} bytes of constants, {state:,} bytes of state a stream",
         units,
         scratch=f"int32_t work[{_work_words(model, chosen)}]",
         more=softmax_call(prefix, model.decoding.scale) if model.interface.task.predicts_labels else "",
     )
     return {
-        **kernels.kernel_files(sorted({*kernels.NATIVE_FILES, *chosen.files[model.scheme]})),
+        **kernels.kernel_files(sorted(_files(model, chosen))),
         f"{stem}.c": _constants(model, prefix, chosen).encode(),
         f"{stem}.h": header,
     }
+
+
+def _files(model: NativeModel, chosen: KernelSet) -> set[str]:
+    gated = [gated_files(layer) for layer in model.layers if not isinstance(layer, NativeLstm)]
+    return {*kernels.NATIVE_FILES, *chosen.files[model.scheme], *(name for files in gated for name in files)}
 
 
 def constant_bytes(model: NativeModel, chosen: KernelSet) -> int:
@@ -58,11 +64,17 @@ def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:
 
 
 def _work_words(model: NativeModel, chosen: KernelSet) -> int:
-    return max(chosen.work_words(layer) for layer in model.layers)
+    return max(
+        chosen.work_words(layer) if isinstance(layer, NativeLstm) else gated_work_words(layer) for layer in model.layers
+    )
 
 
 def _layers(model: NativeModel, chosen: KernelSet) -> list[Written]:
-    return [chosen.layer(layer, f"layer_{index}") for index, layer in enumerate(model.layers)]
+    return [_layer(layer, f"layer_{index}", chosen) for index, layer in enumerate(model.layers)]
+
+
+def _layer(layer: NativeLayer, name: str, chosen: KernelSet) -> Written:
+    return chosen.layer(layer, name) if isinstance(layer, NativeLstm) else write_gated(layer, name, chosen)
 
 
 def _head(model: NativeModel, chosen: KernelSet) -> Written:
@@ -82,7 +94,7 @@ def _require_ranges(model: NativeModel) -> None:
             NARROW_SHIFTS.start,
             NARROW_SHIFTS.stop - 1,
         ),
-        ("hidden bits", [layer.hidden_bits for layer in model.layers], 7, 12),
+        ("hidden bits", [layer.hidden_bits for layer in model.layers], 3, 12),
     ):
         require_within(what, values, low, high)
     if len({layer.scheme for layer in model.layers}) > 1:
@@ -94,9 +106,9 @@ def _require_accumulators(model: NativeModel) -> None:
     """Two sums share a word in some kernels, and all multiply one by 8 bits: 24 bits is what a sum may take."""
     codes = np.maximum(np.abs(model.encoding.low), np.abs(model.encoding.high)).astype(np.int64)
     for index, layer in enumerate(model.layers):
-        hidden = np.full(layer.units, 1 << layer.hidden_bits if layer.scheme == "w8a16" else 128)
-        limits = [np.concatenate([codes, hidden])] if layer.scheme == "w8a16" else [codes, hidden]
-        for block, limit in zip(layer.blocks, limits, strict=True):
+        hidden = np.full(layer.units, layer.hidden_limit)
+        limits = [np.concatenate([codes, hidden])] if len(layer.blocks) == 1 else [codes, hidden, hidden]
+        for block, limit in zip(layer.blocks, limits, strict=False):
             _require_narrow(f"layer {index}", block, limit)
         codes = hidden
     _require_narrow("the head", model.head, codes)
@@ -117,7 +129,8 @@ def _blocks(model: NativeModel) -> list[Affine]:
 
 def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
     layers, head = _layers(model, chosen), _head(model, chosen)
-    includes = [f'#include "{header}"\n' for header in (f"{model_stem(prefix)}.h", *chosen.headers)]
+    gated = [] if all(isinstance(layer, NativeLstm) for layer in model.layers) else [HEADER]
+    includes = [f'#include "{header}"\n' for header in (f"{model_stem(prefix)}.h", *chosen.headers, *gated)]
     both = list(zip(layers, model.layers, strict=True))
     rows = [f"{{{c.function}, {c.constants}, {x.features}, {x.units}, {x.hidden_bits}}}" for c, x in both]
     units, p = model.layers[-1].units, prefix.upper()
@@ -134,8 +147,8 @@ def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
     )
 
 
-def _title(index: int, layer: NativeLstm) -> str:
-    return f"/* Layer {index}: {layer.features} features, {layer.units} units. */\n"
+def _title(index: int, layer: NativeLayer) -> str:
+    return f"/* Layer {index}, {layer.cell}: {layer.features} features, {layer.units} units. */\n"
 
 
 def codec(model: NativeModel | TfliteModel, prefix: str) -> list[str]:

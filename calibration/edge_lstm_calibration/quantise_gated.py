@@ -1,0 +1,146 @@
+"""Layers of GRU, simple RNN and FastGRNN in the ``native`` arithmetic: rows over x and rows over h, rounded apart.
+
+Rows saturate: their format holds what calibration saw, with headroom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_lstm.arithmetic import native
+from edge_lstm.errors import QuantisationError
+from edge_lstm.integer import (
+    Affine,
+    NativeFastGrnn,
+    NativeGru,
+    NativeGruBefore,
+    NativeLayer,
+    NativeRnn,
+    Scheme,
+)
+from edge_lstm.model import CellWeights, FastGrnnWeights, Float32, Float64, GruWeights
+from edge_lstm_calibration.calibrate import Calibration
+from edge_lstm_calibration.input_codes import Moved
+from edge_lstm_calibration.rows import Columns, quantise_blocks
+
+HEADROOM = 1.25
+"""Rows and hidden states reach this multiple of the largest that calibration saw."""
+
+_MOST_REACH_BITS = 4
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a layer stands.
+
+    Args:
+        x, hidden: its columns.
+        gain, offset: (F,) how it reads its inputs, ``x = gain · u + offset``.
+        hidden_bits: fraction bits of its hidden state.
+        compensate: whether rounding spreads its errors.
+    """
+
+    index: int
+    x: Columns
+    hidden: Columns
+    gain: Float64
+    offset: Float64
+    scheme: Scheme
+    hidden_bits: int
+    compensate: bool
+
+
+def reach_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
+    """The power of two that holds a layer's hidden state: 0 but for a FastGRNN, which can leave ±1."""
+    if not isinstance(layer, FastGrnnWeights):
+        return 0
+    largest = HEADROOM * max(float(calibration.largest(index, "h")[0]), _TINY)
+    return int(np.clip(np.ceil(np.log2(largest)), 0, _MOST_REACH_BITS))
+
+
+def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -> NativeLayer:
+    """The integers of a layer that is no LSTM.
+
+    Raises:
+        QuantisationError: if no format of its rows has the multipliers they need.
+    """
+    for row_bits in range(_row_bits(calibration, place.index), 3, -1):
+        found = _Rows(layer, calibration, place, row_bits).layer()
+        if all(block.shift.min() >= native.SHIFTS.start for block in found.blocks):
+            break
+    shifts = [int(s) for block in found.blocks for s in block.shift if s not in native.SHIFTS]
+    if shifts:
+        raise QuantisationError(
+            f"layer {place.index}: a row needs a shift of {shifts[0]}, kernels have {native.SHIFTS.start}.."
+            f"{native.SHIFTS.stop - 1}; its weights are far larger or smaller than its inputs: check the scaling"
+        )
+    return found
+
+
+def _row_bits(calibration: Calibration, index: int) -> int:
+    """The finest format that holds what rows gave; pre-activations have twelve bits, more would be lost."""
+    names = [name for layer, name in calibration.histograms if layer == index and name.startswith("over_")]
+    largest = max(float(calibration.largest(index, name)[0]) for name in names)
+    return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), 4, 12))
+
+
+class _Rows:
+    """The blocks of a layer, with ``row_bits`` fraction bits in what they give."""
+
+    def __init__(self, layer: CellWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
+        self._layer, self._calibration, self._place, self._row_bits = layer, calibration, place, row_bits
+        kernel = layer.kernel.astype(np.float64).reshape(-1, layer.features)
+        self._kernel, self._recurrent = kernel * place.gain, layer.recurrent.astype(np.float64).reshape(-1, layer.units)
+        self._moved = kernel @ place.offset
+
+    def layer(self) -> NativeLayer:
+        layer, place = self._layer, self._place
+        formats = place.scheme, self._row_bits, place.hidden_bits
+        if isinstance(layer, GruWeights):
+            return self._gru(layer, *formats)
+        both = self._summed(slice(None), layer.bias[0])
+        if not isinstance(layer, FastGrnnWeights):
+            return NativeRnn(both, *formats)
+        candidate = np.rint((layer.bias[1].astype(np.float64) - layer.bias[0]) * 2.0**self._row_bits)
+        zeta, nu = (min(int(np.rint(value * 32768)), 32767) for value in (layer.zeta, layer.nu))
+        reach = reach_bits(layer, self._calibration, place.index)
+        return NativeFastGrnn(both, *formats, np.clip(candidate, -32768, 32767), zeta, nu, reach)
+
+    def _gru(self, layer: GruWeights, scheme: Scheme, row_bits: int, hidden_bits: int) -> NativeLayer:
+        units, bias = layer.units, layer.bias.reshape(-1)
+        gates, candidate = slice(2 * units), slice(2 * units, 3 * units)
+        over_x, over_h = self._summed(gates, bias[gates])
+        if layer.reset_after:
+            features = slice(layer.features)
+            x = self._block(candidate, self._kernel, bias[candidate] + self._moved[candidate], self._place.x, features)
+            hidden = slice(layer.features, None)
+            h = self._block(candidate, self._recurrent, layer.reset_bias, self._place.hidden, hidden)
+            return NativeGru((_stacked(over_x, x), _stacked(over_h, h)), scheme, row_bits, hidden_bits)
+        x, h = self._summed(candidate, bias[candidate], reset=True)
+        return NativeGruBefore((_stacked(over_x, x), over_h, h), scheme, row_bits, hidden_bits)
+
+    def _summed(self, rows: slice, bias: Float32 | Float64, *, reset: bool = False) -> tuple[Affine, ...]:
+        """Rows over x and over h (or r·h) that are added: what one rounds wrongly the other makes good."""
+        parts = [(self._kernel[rows], self._place.x), (self._recurrent[rows], self._place.hidden)]
+        moments = self._calibration.reset_moments if reset else self._calibration.moments
+        moved = Moved.of(moments[self._place.index], self._place.gain, self._place.offset)
+        return tuple(self._rounded(parts, bias + self._moved[rows], moved))
+
+    def _block(self, rows: slice, weights: Float64, bias: Float32 | Float64, over: Columns, columns: slice) -> Affine:
+        """Rows over ``columns`` of [x | h] alone."""
+        moved = Moved.of(self._calibration.moments[self._place.index], self._place.gain, self._place.offset)
+        return self._rounded([(weights[rows], over)], bias, moved.take(columns))[0]
+
+    def _rounded(self, parts: Sequence[tuple[Float64, Columns]], bias: Float32 | Float64, moved: Moved) -> list[Affine]:
+        gain = np.full(len(parts[0][0]), 2.0**self._row_bits)
+        return quantise_blocks(list(parts), bias, gain, moved if self._place.compensate else None)
+
+
+def _stacked(above: Affine, below: Affine) -> Affine:
+    """The rows of two blocks over the same columns."""
+    pairs = zip(vars(above).values(), vars(below).values(), strict=True)
+    return Affine(*(np.concatenate(pair) for pair in pairs))

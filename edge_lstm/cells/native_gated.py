@@ -1,0 +1,104 @@
+"""GRU, simple RNN and FastGRNN in ``edge_lstm.arithmetic.native``, on (B, F) codes; the steps are written out there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.arithmetic import native
+from edge_lstm.cells.common import AffineRows, Array, Cell, CellTap, report
+from edge_lstm.integer import Int32, NativeCell, NativeFastGrnn, NativeGru, NativeGruBefore, NativeRnn
+
+
+class _NativeCell:
+    """What the cells share: saturated rows, and a hidden state that is rounded from c."""
+
+    def __init__(self, layer: NativeCell) -> None:
+        self.units, self._layer = layer.units, layer
+        self._over_x, self._over_h, *self._more = [AffineRows(block) for block in layer.blocks]
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        shape = (batch, self.units)
+        return np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+
+    def _rows(self, x: Array, h: Array) -> tuple[Int32, Int32]:
+        return native.saturate16(self._over_x(x)), native.saturate16(self._over_h(h))
+
+    def _pre(self, rows: Array) -> Int32:
+        return native.rows_to_z(rows, self._layer.row_bits)
+
+    def _show(self, c: Int32) -> Int32:
+        return native.show_hidden(c, self._layer.hidden_bits, self._layer.scheme == "w8a8")
+
+
+class NativeGruCell(_NativeCell):
+    """Both kinds of GRU."""
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        a, d = self._rows(x, h)
+        a_zr, a_n = np.split(a, [2 * self.units], axis=1)
+        d_zr, d_n = np.split(d, [2 * self.units], axis=1)
+        z_pre, r_pre = np.split(self._pre(a_zr + d_zr), 2, axis=1)
+        z, r = _sigmoid(z_pre), _sigmoid(r_pre)
+        n_pre = self._pre(2 * (a_n + self._reset(r, h, d_n)))
+        n = _tanh(n_pre)
+        c_new = native.blend(z, c, n)
+        h_new = self._show(c_new)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (z_pre, r_pre, n_pre), (z, r, n), c_new, h_new)
+        return h_new, c_new
+
+    def _reset(self, r: Int32, h: Array, d_n: Int32) -> Int32:
+        """What the candidate takes of the hidden state."""
+        if self._more:
+            return native.saturate16(self._more[0](native.reset_product(r, np.asarray(h, np.int32))))
+        return native.reset_product(r, d_n)
+
+
+class NativeRnnCell(_NativeCell):
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c  # carries nothing beyond h
+        a, d = self._rows(x, h)
+        pre = self._pre(2 * (a + d))
+        n = _tanh(pre)
+        c_new = np.asarray(n << 8, np.int32)
+        h_new = self._show(c_new)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (pre,), (n,), c_new, h_new)
+        return h_new, c_new
+
+
+class NativeFastGrnnCell(_NativeCell):
+    def __init__(self, layer: NativeFastGrnn) -> None:
+        super().__init__(layer)
+        self._candidate = layer.candidate.astype(np.int32)
+        self._blend = layer.zeta, layer.nu, layer.reach_bits
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        a, d = self._rows(x, h)
+        z_pre, n_pre = self._pre(a + d), self._pre(2 * (a + d + self._candidate))
+        z, n = _sigmoid(z_pre), _tanh(n_pre)
+        c_new = native.leak(z, c, n, *self._blend)
+        h_new = self._show(c_new)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (z_pre, n_pre), (z, n), c_new, h_new)
+        return h_new, c_new
+
+
+def _sigmoid(z: Int32) -> Int32:
+    return np.asarray(native.sigmoid_table()[z + 32768], np.int32)
+
+
+def _tanh(doubled: Int32) -> Int32:
+    return np.asarray(native.tanh_table()[doubled + 32768], np.int32)
+
+
+NATIVE_STEPS: dict[type, Callable[[Any], Cell]] = {
+    NativeGru: NativeGruCell,
+    NativeGruBefore: NativeGruCell,
+    NativeRnn: NativeRnnCell,
+    NativeFastGrnn: NativeFastGrnnCell,
+}
+"""The step of each kind of layer."""
