@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.cell_weights import CellWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import CellWeights, GruWeights, LstmWeights, RnnWeights
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import MOST_UNITS
@@ -105,6 +105,7 @@ class Algebra:
     def __init__(self) -> None:
         self.inside: dict[Key, Expression] = {}
         self._keys: dict[int, Key] = {}
+        self._steps: dict[int, tuple[Expression, Step | None]] = {}
 
     def linear(self, value: Expression, width: int) -> Linear:
         """The expression itself if it is linear, else a key that stands for it."""
@@ -165,8 +166,11 @@ class Algebra:
     # ---- cells ----
 
     def step(self, hidden: Expression) -> Step | None:
-        """The cell whose new hidden state an expression is; None if it is none that we have."""
-        return next(filter(None, (find(hidden) for find in (self._lstm, self._gru, self._rnn))), None)
+        """The cell whose new hidden state an expression is; None if it is none that we have. Asked again, the same."""
+        if id(hidden) not in self._steps:
+            found = next(filter(None, (find(hidden) for find in (self._lstm, self._gru, self._rnn))), None)
+            self._steps[id(hidden)] = hidden, found
+        return self._steps[id(hidden)][1]
 
     def _lstm(self, hidden: Expression) -> Step | None:
         for out, squashed in _orders(hidden, Product):

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.cell_weights import CellWeights, LstmWeights
-from edge_lstm.model import DenseWeights
+
+from edge_lstm.model import CellWeights, DenseWeights, LstmWeights
 
 Array = NDArray[Any]
 

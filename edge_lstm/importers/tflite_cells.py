@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.cell_weights import CellWeights, LstmWeights
+from edge_lstm.model import CellWeights, LstmWeights
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
 from edge_lstm.importers.tflite_graph import Graph, Operator
@@ -80,9 +80,15 @@ class Cells:
             if before is None or steps[0].cell_before is not before.cell and isinstance(last.weights, LstmWeights):
                 raise ModelError("is unrolled in a way that no cell is; import the .keras file of the model")
             steps.insert(0, before)
+        # A quantised file has the bias as int32 in the first step, and as int8 in the others.
+        rounding = 0.0 if self._graph.tensor(index).is_real else 1 / 127
         sources = {step.x[1] for step in steps}  # type: ignore[index]  # keys of inputs are tuples
         moments = [step.x[2] for step in steps]  # type: ignore[index]
-        if len(sources) != 1 or moments != list(range(len(steps))) or not all(_alike(s, steps[-1]) for s in steps):
+        if (
+            len(sources) != 1
+            or moments != list(range(len(steps)))
+            or not all(_alike(s, steps[-1], rounding) for s in steps)
+        ):
             raise ModelError("is unrolled with other weights at other steps; import the .keras file of the model")
         if maker.kind == "PACK" and not (maker.options.Axis() == 0 and [values.step(k) for k in maker.inputs] == steps):
             raise ModelError("puts hidden states together in another order; import the .keras file of the model")
@@ -119,7 +125,7 @@ def _key_of(value: Expression | None) -> Key:
     return None
 
 
-def _alike(step: Step, other: Step) -> bool:
+def _alike(step: Step, other: Step, rounding: float) -> bool:
     """Whether the weights are the same; the first step lacks what meets a state of zero."""
     mine, theirs = step.weights, other.weights
     if type(mine) is not type(theirs) or mine.kernel.shape != theirs.kernel.shape:
@@ -128,7 +134,7 @@ def _alike(step: Step, other: Step) -> bool:
     gates = [k for k, name in enumerate(mine.gates) if not (first and name == "f")]
     return (
         np.array_equal(mine.kernel[gates], theirs.kernel[gates])
-        and np.allclose(mine.bias[gates], theirs.bias[gates], rtol=1e-6, atol=0)
+        and np.abs(mine.bias[gates] - theirs.bias[gates]).max() <= rounding * np.abs(theirs.bias).max()
         and (first or np.array_equal(mine.recurrent, theirs.recurrent))
     )
 
@@ -140,7 +146,6 @@ class _Values:
         self.graph, self.algebra = graph, Algebra()
         self.known: dict[int, Expression] = {}
         self.lengths: dict[int, int] = {}
-        self._steps: dict[int, Step | None] = {}
 
     def evaluate(self) -> _Values:
         for operator in self.graph.operators:
@@ -154,10 +159,8 @@ class _Values:
         return self
 
     def step(self, index: int) -> Step | None:
-        if index not in self._steps:
-            value = self.known.get(index)
-            self._steps[index] = None if value is None else self.algebra.step(value)
-        return self._steps[index]
+        value = self.known.get(index)
+        return None if value is None else self.algebra.step(value)
 
     def index_of(self, value: Expression) -> int:
         return next((index for index, known in self.known.items() if known is value), -1)

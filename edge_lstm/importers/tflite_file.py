@@ -30,6 +30,7 @@ from edge_lstm.importers.chain import (
     lstm_weights,
 )
 from edge_lstm.importers.limits import MOST_UNITS
+from edge_lstm.importers.tflite_cells import CellFound, Cells
 from edge_lstm.importers.tflite_graph import Graph, Operator, Tensor, damage_named, read_graphs
 from edge_lstm.model import DenseWeights
 
@@ -56,6 +57,19 @@ def read_tflite(path: Path) -> Chain:
     graphs, description = read_graphs(path)
     with damage_named(path):
         return _chain(graphs, description, path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A tensor of the row and what gives it.
+
+    Args:
+        obstacle: why it cannot be taken, as far as the way to it shows.
+    """
+
+    by: Any
+    index: int
+    obstacle: str = ""
 
 
 @dataclass
@@ -87,7 +101,7 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
     graph = graphs[0]
     if not graph.inputs or not graph.outputs:
         raise ModelError(f"{path}: its graph has no input or no output; convert the model again")
-    row, source = _back(graph)
+    row, source = _back(graph, Cells(graphs))
     entry = graph.tensor(source if source in graph.inputs else graph.inputs[0])
     if len(entry.shape) not in (2, 3) or 0 in entry.shape or math.prod(entry.shape) > _MOST_NUMBERS:
         raise ModelError(
@@ -96,12 +110,15 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
         )
     batch, steps, width = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, entry.shape[1])
     flow = _Flow(batch, steps, width, np.arange(batch * steps * width).reshape(entry.shape))
-    for operator, index in row:
-        _take(graph, operator, index, flow)
+    states: set[int] = set()
+    for made in row:
+        _take(graph, made, flow)
+        states |= set(made.by.states) if isinstance(made.by, CellFound) else set()
     _end_scaling(flow)
-    if source not in graph.inputs:
-        flow.parts.insert(0, Part(entry.name, "input", obstacle="nothing leads from it to the output"))
-    flow.parts += _surplus(graph, source)
+    if not any(made.obstacle for made in row):  # where the way is lost, it cannot say what is beside it
+        if source not in graph.inputs:
+            flow.parts.insert(0, Part(entry.name, "input", obstacle="nothing leads from it to the output"))
+        flow.parts += _surplus(graph, source, states)
     if not (np.diff(flow.places.ravel()) > 0).all():
         flow.parts.append(Part("output", "output", obstacle="is transposed; convert it with its steps in order"))
     quantised = any(not graph.tensor(k).is_real for op in graph.operators for k in op.inputs[1:2] if k >= 0)
@@ -133,58 +150,87 @@ def _grid(tensor: Tensor) -> Grid | None:
     return Grid(float(tensor.scales[0]), int(tensor.zeros[0]) if len(tensor.zeros) else 0, limits.min, limits.max)
 
 
-def _back(graph: Graph) -> tuple[list[tuple[Operator, int]], int]:
-    """The operators on the way to the first output, each with the tensor it gives there, and the tensor before them."""
+def _back(graph: Graph, cells: Cells) -> tuple[list[_Made], int]:
+    """What is on the way to the first output, each with the tensor that it gives there, and the tensor before it all."""
     index, row, seen = graph.outputs[0], [], set()
     while index in graph.makers and index not in seen:
         seen.add(index)
+        try:
+            cell = cells.at(index)
+        except ModelError as error:
+            return [*row, _Made(graph.makers[index], index, str(error))][::-1], index
+        if cell is not None:
+            row.append(_Made(cell, index))
+            index = cell.source
+            continue
         operator = graph.makers[index]
-        row.append((operator, index))
         data = [k for k in operator.inputs if k >= 0 and not graph.is_constant(k)]
         if operator.kind in _RECURRENT:
             data = list(operator.inputs[:1])
-        if not data:
+        joins = len(set(data)) > 1
+        row.append(_Made(operator, index, _joined(graph) if joins else ""))
+        if joins or not data:
             break
         index = data[0]
     return row[::-1], index
 
 
-def _surplus(graph: Graph, source: int) -> list[Part]:
-    inputs = [Part(graph.tensor(k).name, "input", obstacle=_SECOND) for k in graph.inputs if k != source]
-    return inputs + [Part(graph.tensor(k).name, "output", obstacle=_SECOND) for k in graph.outputs[1:]]
+def _joined(graph: Graph) -> str:
+    kinds = {operator.kind for operator in graph.operators}
+    if "REVERSE_V2" in kinds:
+        return "joins a way through the sequence from its end, which a stream does not know; train forwards"
+    if {"LOGISTIC", "TANH"} <= kinds:
+        return "is part of an unrolled network that is no LSTM of plain gates; import the .keras file of the model"
+    return "joins two ways through the network; only layers in a row can be imported"
 
 
-_SECOND = "is a further one; convert a model of one input and one output"
+def _surplus(graph: Graph, source: int, states: set[int]) -> list[Part]:
+    outside = [(k, "input") for k in graph.inputs if k != source] + [(k, "output") for k in graph.outputs[1:]]
+    return [
+        Part(graph.tensor(k).name, kind, note="the state is carried by the stream itself")
+        if k in states
+        else Part(graph.tensor(k).name, kind, obstacle="is a further one; convert a model of one input and one output")
+        for k, kind in outside
+    ]
 
 
 # ---- one operator ----
 
 
-def _take(graph: Graph, operator: Operator, index: int, flow: _Flow) -> None:
-    name = graph.tensor(index).name or operator.kind
-    if operator.kind in _MOVES:
-        taken: Callable[[Graph, Operator, _Flow], tuple[Does | None, str]] | None = _moved
-    else:
-        taken = _TAKEN.get(operator.kind)
+def _take(graph: Graph, made: _Made, flow: _Flow) -> None:
+    by, tensor = made.by, graph.tensor(made.index)
+    kind, taken = by.kind, _cell if isinstance(by, CellFound) else _MOVED if by.kind in _MOVES else _TAKEN.get(by.kind)
     try:
-        if taken is None:
-            raise ModelError(_REFUSED.get(operator.kind, "cannot be imported; use LSTM layers and one Dense"))
+        if made.obstacle or taken is None:
+            why = "cannot be imported; use LSTM layers and one Dense"
+            raise ModelError(_REFUSED.get(kind) or made.obstacle or why)
         if taken is not _scaled:
             _end_scaling(flow)
-        does, note = taken(graph, operator, flow)
-        _fits(graph.tensor(index), flow)
+        does, note = taken(graph, by, flow)
+        flow.places = _sized(flow.places, tensor.shape)
     except ModelError as error:
-        flow.parts.append(Part(name, operator.kind, obstacle=str(error)))
-        _lost(graph.tensor(index), flow)
+        flow.parts.append(Part(tensor.name or kind, kind, obstacle=made.obstacle or str(error)))
+        _lost(tensor, flow)
         return
-    if does is not None or note or taken is not _scaled:
-        flow.parts.append(Part(name, operator.kind, does, note))
+    if taken is not _scaled:
+        flow.parts.append(Part(tensor.name or kind, kind, does, note))
+    if isinstance(by, CellFound) and not by.every_step and by.time_axis is not None:
+        flow.parts.append(Part(tensor.name or kind, "last step", LastStep()))
 
 
-def _fits(tensor: Tensor, flow: _Flow) -> None:
-    """The file's own shape of what was computed."""
-    if math.prod(tensor.shape) != flow.places.size:
-        raise ModelError(f"gives shape {tensor.shape} for {flow.places.size} numbers; convert the model again")
+def _cell(graph: Graph, cell: CellFound, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
+    whole = np.arange(flow.batch * flow.steps * flow.width).reshape(flow.batch, flow.steps, flow.width)
+    given = whole[:, 0] if cell.time_axis is None else whole.transpose(1, 0, 2) if cell.time_axis == 0 else whole
+    if not np.array_equal(flow.places, given):
+        raise ModelError("its input is not the sequence step by step; convert the model again")
+    flow.width = cell.weights.units
+    places = np.arange(flow.batch * flow.steps * flow.width).reshape(flow.batch, flow.steps, flow.width)
+    if not cell.every_step:
+        flow.steps, places = 1, np.arange(flow.batch * flow.width).reshape(flow.batch, flow.width)
+    else:
+        places = places.transpose(1, 0, 2)
+    flow.places = places
+    return Recurrent(cell.weights, every_step=True), f"{flow.width} units"
 
 
 def _lost(tensor: Tensor, flow: _Flow) -> None:
@@ -440,7 +486,9 @@ _MOVES: dict[str, Callable[[Graph, Operator, Array], Array]] = {
     "GATHER": _gather,
 }
 
-_TAKEN: dict[str, Callable[[Graph, Operator, _Flow], tuple[Does | None, str]]] = {
+_Take = Callable[[Graph, Any, _Flow], tuple[Does | None, str]]
+_MOVED: _Take = _moved
+_TAKEN: dict[str, _Take] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
     "FULLY_CONNECTED": _dense,
     "SOFTMAX": _softmax,
@@ -460,7 +508,6 @@ _RECURRENT = {
 }
 """Their first operand is the sequence."""
 
-_UNROLLED = "is part of an unrolled network; import the .keras file, or convert it with unroll=False"
 _REFUSED = {
     "BIDIRECTIONAL_SEQUENCE_LSTM": "reads a sequence from its end, which a stream does not know; train forwards",
     "BIDIRECTIONAL_SEQUENCE_RNN": "reads a sequence from its end, which a stream does not know; train forwards",
@@ -469,10 +516,8 @@ _REFUSED = {
     "RNN": "is another cell; train an LSTM",
     "SVDF": "is another cell; train an LSTM",
     "LSTM": "is the operator of a single step; convert the model with a current TensorFlow",
-    "WHILE": "is a loop whose body is no LSTM of plain gates; import the .keras file of the model",
     "IF": "chooses while it runs; convert the model for inference",
     "CONV_2D": "cannot be imported; let the LSTM take the samples themselves",
     "DEPTHWISE_CONV_2D": "cannot be imported; let the LSTM take the samples themselves",
     "EMBEDDING_LOOKUP": "takes tokens, a stream takes numbers; cannot be imported",
-    **dict.fromkeys(("TANH", "CONCATENATION", "PACK", "SPLIT", "UNPACK"), _UNROLLED),
 }
