@@ -84,8 +84,9 @@ class Step:
 
 
 def leaf(key: Key, width: int) -> Linear:
-    """What a key stands for, itself."""
-    _refuse_wide(width)
+    """What a key stands for, itself; a width of 0 is not known, and the first matrix tells it."""
+    if width:
+        _refuse_wide(width)
     return Linear(width, {key: None}, np.zeros(1))
 
 
@@ -118,7 +119,7 @@ class Algebra:
     def matmul(self, value: Expression, weights: Array) -> Linear:
         """Weights (outputs, inputs) times an expression."""
         value = self.linear(value, weights.shape[1])
-        if value.width not in (1, weights.shape[1]):
+        if value.width not in (0, 1, weights.shape[1]):
             raise ModelError(f"multiplies {weights.shape} by {value.width} numbers; convert the model again")
         _refuse_wide(len(weights))
         terms: dict[Key, Array | None] = {k: weights if m is None else weights @ m for k, m in value.terms.items()}

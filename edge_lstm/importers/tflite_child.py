@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,26 +18,24 @@ def main(file: str, question: str, answer: str) -> None:
         file, experimental_op_resolver_type=found.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     )
     model.allocate_tensors()
-    entry, out = model.get_input_details()[0], model.get_output_details()[0]
-    x = np.load(question)
-    batch, steps = entry["shape"][0], entry["shape"][1] if len(entry["shape"]) == 3 else 1
-
-    def call(part: Any) -> Any:
-        model.set_tensor(entry["index"], _codes(part.reshape(entry["shape"]), entry))
-        model.invoke()
-        return _numbers(model.get_tensor(out["index"]), out)
-
-    np.save(answer, _all(x, batch, steps, call, model.reset_all_variables))
-
-
-def _all(x: Any, batch: int, steps: int, call: Callable[[Any], Any], reset: Callable[[], Any]) -> Any:
+    entries, outs = model.get_input_details(), model.get_output_details()
+    x, shape = np.load(question), entries[0]["shape"]
+    batch, steps = int(shape[0]), int(shape[1]) if len(shape) == 3 else 1
+    # States that are handed in and out are at the same place among the inputs and the outputs.
+    zero = [np.zeros(entry["shape"]) for entry in entries[1:]]
     outputs = []
     for start in range(0, len(x), batch):
-        reset()
-        calls = [call(x[start : start + batch, t : t + steps]) for t in range(0, x.shape[1], steps)]
-        outputs.append(np.concatenate([y.reshape(batch, -1, y.shape[-1]) for y in calls], axis=1))
+        model.reset_all_variables()
+        states, calls = zero, []
+        for t in range(0, x.shape[1], steps):
+            for entry, value in zip(entries, [x[start : start + batch, t : t + steps], *states], strict=True):
+                model.set_tensor(entry["index"], _codes(value.reshape(entry["shape"]), entry))
+            model.invoke()
+            y, *states = (_numbers(model.get_tensor(out["index"]), out) for out in outs)
+            calls.append(y.reshape(batch, -1, y.shape[-1]))
+        outputs.append(np.concatenate(calls, axis=1))
     found = np.concatenate(outputs)
-    return found[:, 0] if found.shape[1] == 1 and steps > 1 else found
+    np.save(answer, found[:, 0] if found.shape[1] == 1 and steps > 1 else found)
 
 
 def _interpreter() -> Any:

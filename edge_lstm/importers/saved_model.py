@@ -1,0 +1,71 @@
+"""SavedModels of TensorFlow: a folder of ``saved_model.pb``, a graph, and ``variables/``, its weights.
+
+Neither TensorFlow nor Keras is needed, and none of the graph is run: it is followed from the input to the output.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edge_lstm.errors import ModelError
+from edge_lstm.importers.chain import Array, Chain, Part
+from edge_lstm.importers.limits import refuse_large
+from edge_lstm.importers.tf_checkpoint import Checkpoint
+from edge_lstm.importers.tf_graph import SavedGraph
+from edge_lstm.importers.tf_values import Evaluation, Row
+
+GRAPH = "saved_model.pb"
+
+
+def read_saved_model(path: Path) -> Chain:
+    """The chain of a SavedModel's folder.
+
+    Raises:
+        ModelError: if it is none, or its layers cannot be told from its graph.
+    """
+    graph_file = path / GRAPH
+    if not graph_file.exists():
+        raise ModelError(f"{path}: is a folder without {GRAPH}; give a SavedModel or the file of a trained network")
+    refuse_large(graph_file)
+    graph, checkpoint = SavedGraph(graph_file), Checkpoint(path / "variables")
+    signature = graph.signature(graph_file)
+    shape = signature.source_shape
+    if len(shape) != 3:
+        raise ModelError(f"{path}: its input has shape {shape}; expected (batch, steps, features)")
+
+    def read(name: str) -> Array:
+        return _variable(checkpoint, name)
+
+    try:
+        row = Evaluation(graph, read).output(signature.source, signature.output)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ModelError(
+            f"{path}: its graph is not one that Keras writes ({error!r:.120}); give the .keras file"
+        ) from error
+    if not isinstance(row, Row):
+        raise ModelError(f"{path}: its layers cannot be told from its graph; give the .keras file of the model")
+    parts = list(row.parts)
+    if row.scale is not None:
+        parts.append(Part("output", "scaling", obstacle="scales its outputs; leave that out"))
+    if tuple(a for a in row.axes if a != "time") != ("batch", "features") or len(row.axes) != len(
+        signature.output_shape
+    ):
+        parts.append(Part("output", "output", obstacle=f"has axes {row.axes}; expected batch, steps and outputs"))
+    batch, steps = shape[0], shape[1]
+    return Chain("savedmodel", tuple(parts), steps, batch)
+
+
+def _variable(checkpoint: Checkpoint, name: str) -> Array:
+    """The numbers of a variable; one of a name that several have must be the same in all."""
+    keys = checkpoint.keys_of(name)
+    if not keys:
+        raise ModelError(f"its variable {name!r} is not in the checkpoint; save the model whole")
+    shape = checkpoint.shape(keys[0])
+    found = [checkpoint.read(key, f"variable {name!r}", shape or ()) for key in keys[:8]]
+    if any(values.shape != found[0].shape or not np.array_equal(values, found[0], equal_nan=True) for values in found):
+        raise ModelError(f"has {len(keys)} variables of the name {name!r}; give the .keras file of the model")
+    return found[0]
