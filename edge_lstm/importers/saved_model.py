@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array, Chain, Part
 from edge_lstm.importers.limits import refuse_large
@@ -35,8 +33,10 @@ def read_saved_model(path: Path) -> Chain:
     if len(shape) != 3:
         raise ModelError(f"{path}: its input has shape {shape}; expected (batch, steps, features)")
 
-    def read(name: str) -> Array:
-        return _variable(checkpoint, name)
+    paths = graph.variables(signature.output)
+
+    def read(handle: str) -> Array:
+        return _variable(checkpoint, handle, paths.get(handle, ""))
 
     try:
         row = Evaluation(graph, read).output(signature.source, signature.output)
@@ -59,13 +59,9 @@ def read_saved_model(path: Path) -> Chain:
     return Chain("savedmodel", tuple(parts), steps, batch)
 
 
-def _variable(checkpoint: Checkpoint, name: str) -> Array:
-    """The numbers of a variable; one of a name that several have must be the same in all."""
-    keys = checkpoint.keys_of(name)
-    if not keys:
-        raise ModelError(f"its variable {name!r} is not in the checkpoint; save the model whole")
-    shape = checkpoint.shape(keys[0])
-    found = [checkpoint.read(key, f"variable {name!r}", shape or ()) for key in keys[:8]]
-    if any(values.shape != found[0].shape or not np.array_equal(values, found[0], equal_nan=True) for values in found):
-        raise ModelError(f"has {len(keys)} variables of the name {name!r}; give the .keras file of the model")
-    return found[0]
+def _variable(checkpoint: Checkpoint, handle: str, path: str) -> Array:
+    """The numbers of a variable, by the path of its object or else by its name."""
+    keys = [checkpoint.key_at(path)] if path else checkpoint.keys_of(handle)
+    if len(keys) != 1 or not keys[0]:
+        raise ModelError(f"its variable {handle!r} is {len(keys)} times in the checkpoint; give the .keras file")
+    return checkpoint.read(keys[0], f"variable {handle!r}")

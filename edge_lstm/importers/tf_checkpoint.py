@@ -65,11 +65,11 @@ class Checkpoint:
         except ModelError as error:
             raise ModelError(f"{index}: not a whole checkpoint ({error}); save the model again") from error
 
-    def read(self, key: str, what: str, shape: tuple[int | None, ...]) -> Array:
-        """The numbers of a weight; None in a shape takes any number.
+    def read(self, key: str, what: str) -> Array:
+        """The numbers of a weight.
 
         Raises:
-            ModelError: if there is none of this name, type and shape.
+            ModelError: if there is none of this name, or it is none of floats.
         """
         entry = self._entries.get(key)
         if entry is None:
@@ -77,17 +77,11 @@ class Checkpoint:
         kind = _NUMBERS.get(entry.kind)
         if kind is None:
             raise ModelError(f"its {what} is of TensorFlow's type {entry.kind}, not of floats; save it as float32")
-        fits = len(entry.shape) == len(shape) and all(n in (None, k) for n, k in zip(shape, entry.shape, strict=True))
-        if not fits:
-            raise ModelError(f"its {what} has shape {entry.shape}, expected {shape}; save the model again")
         numbers = np.dtype(kind)
         self._budget.take(entry.shape, numbers.itemsize, f"its {what}")
         if entry.size != int(np.prod(entry.shape, dtype=object)) * numbers.itemsize:
             raise ModelError(f"its {what} has {entry.size:,} B for shape {entry.shape}; save the model again")
         return np.frombuffer(self._content(entry, what), numbers).reshape(entry.shape)
-
-    def shape(self, key: str) -> tuple[int, ...] | None:
-        return self._entries[key].shape if key in self._entries else None
 
     def _content(self, entry: _Entry, what: str) -> bytes:
         path = self._stem.with_name(f"variables.data-{entry.shard:05d}-of-{self._shards:05d}")

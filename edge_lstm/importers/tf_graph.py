@@ -24,6 +24,9 @@ _NUMBERS = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 10: "?", 19: "<f2"}
 _VALUES = {1: 5, 2: 6, 3: 7, 9: 10, 10: 11}
 """Type → field of a TensorProto that lists values one by one."""
 
+_ASSET, _RESOURCE = 5, 10
+"""Fields of a SavedObject that is a file, or fills itself when it is loaded."""
+
 MOST_NODES = 50_000
 """Of a function, and visited in all: what a thousand unrolled steps of an LSTM take, three times."""
 
@@ -159,9 +162,37 @@ class SavedGraph:
             functions = [Function(m) for m in graph.message(2).messages(1)]
             self.functions = {function.name: function for function in functions}
             self._signatures = {entry.text(1): entry.message(2) for entry in meta.messages(5)}
-            self.loads = any(5 in node or 10 in node for node in meta.message(7).messages(1))
+            objects = meta.message(7)
+            self._objects = list(objects.messages(1))
+            self._bound = {entry.text(1): entry.message(2).numbers(2) for entry in objects.messages(2)}
         except ModelError as error:
             raise ModelError(f"{path}: not a whole SavedModel ({error}); save the model again") from error
+
+    @property
+    def loads(self) -> bool:
+        """Whether loading it runs something: tables and files that fill themselves."""
+        return any(_ASSET in node or _RESOURCE in node for node in self._objects)
+
+    @cached_property
+    def paths(self) -> dict[int, str]:
+        """Object → names of children that lead to it from the root, as in ``variables/0``."""
+        children = [{child.text(2): child.number(1) for child in node.messages(1)} for node in self._objects]
+        found, waiting = {0: ""}, [0]
+        for at in waiting:
+            for name, child in children[at].items():
+                if child not in found and 0 <= child < len(children):
+                    found[child] = f"{found[at]}/{name}".lstrip("/")
+                    waiting.append(child)
+        return found
+
+    def variables(self, output: str) -> dict[str, str]:
+        """Handle of a variable in the main graph → path of its object, for the function that gives ``output``."""
+        node = self.nodes.get(output.partition(":")[0])
+        bound = self._bound.get(node.function("f"), []) if node is not None else []
+        if node is None or len(bound) > len(node.inputs):
+            return {}
+        handles = node.inputs[len(node.inputs) - len(bound) :]
+        return {h.partition(":")[0]: self.paths.get(k, "") for h, k in zip(handles, bound, strict=True)}
 
     def signature(self, path: Path) -> Signature:
         """That of serving, or the only one there is."""

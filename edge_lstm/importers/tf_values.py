@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Variable:
-    """A variable, by the name that the checkpoint has."""
+    """A variable, by the name of its handle in the main graph."""
 
     name: str
 
@@ -68,7 +68,12 @@ class Collected:
     put: Expression | None = None
 
 
-Value = Row | Variable | Steps | Collected | Linear | Expression | Array | None
+@dataclass(frozen=True)
+class Zero:
+    """A tensor of zeros, of a size that is computed."""
+
+
+Value = Row | Zero | Variable | Steps | Collected | Linear | Expression | Array | None
 """None is what does not matter: a size, a counter, a handle."""
 
 
@@ -185,7 +190,7 @@ def _constant(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa:
 
 
 def _handle(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
-    return Variable(node.text("shared_name") or node.name)
+    return Variable(node.name)
 
 
 def _same(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
@@ -198,11 +203,11 @@ def _call(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
 
 def _fill(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
     value = inputs[1] if len(inputs) > 1 else None
-    return value if isinstance(value, np.ndarray) and value.size == 1 else None
+    return Zero() if isinstance(value, np.ndarray) and not value.any() else None
 
 
 def _zeros(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
-    return np.zeros(1)
+    return Zero()
 
 
 def _matmul(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
@@ -371,7 +376,10 @@ def _softmax(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: 
 
 
 def _split(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
-    value, count = inputs[1], node.integer("num_split")
+    value, count, axis = inputs[1], node.integer("num_split"), frame.fixed(inputs[0])
+    fixed = frame.fixed(value)
+    if fixed is not None and axis is not None and axis.size == 1 and 1 <= count <= 16:
+        return list(np.split(fixed, count, int(axis.ravel()[0])))
     if not isinstance(value, Linear) or frame.algebra is None or not 1 <= count <= 16:
         return [None] * max(1, min(count, 16))
     part = value.width // count
@@ -388,8 +396,11 @@ def _unpack(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
 
 def _transpose(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
     value, order = inputs[0], frame.fixed(inputs[1])
-    if not isinstance(value, Row) or order is None:
+    if not isinstance(value, Row):
         return None
+    if order is None:
+        # Of a Dense over a sequence, which puts its axes in an order that it computes: the features stay the last.
+        return value if "/Tensordot/" in node.name else _in_the_way(value, node, "transposes as it computes")
     places = [int(k) for k in order.ravel()]
     if sorted(places) != list(range(len(value.axes))):
         return _in_the_way(value, node, "transposes as its axes do not allow; give the .keras file")
@@ -467,16 +478,12 @@ def _while(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
         return [None] * len(inputs)
     failed: list[Value] = [
         _in_the_way(steps.row, node, "is a loop whose body is no cell that we have; give the .keras file")
-        if isinstance(value, Collected | np.ndarray)
+        if isinstance(value, Collected | np.ndarray | Zero)
         else None
         for value in inputs
     ]
     algebra = Algebra()
-    zeros = {k for k, value in enumerate(inputs) if isinstance(value, np.ndarray) and not np.any(value)}
-    given: list[Value] = [
-        leaf(("h", k), 0) if k in zeros and value.dtype.kind == "f" else value  # type: ignore[union-attr]
-        for k, value in enumerate(inputs)
-    ]
+    given: list[Value] = [leaf(("h", k), 0) if _is_zero(value) else value for k, value in enumerate(inputs)]
     function, body = frame.all.frame(node.function("body"), given, frame.depth + 1, algebra)
     results = [body.tensor(function.returned.get(output, "")) for output in function.outputs]
     if len(results) != len(inputs):
@@ -497,6 +504,11 @@ def _while(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
             for result in results
         ]
     return failed
+
+
+def _is_zero(value: Value) -> bool:
+    """Whether it is a state of zero; a vector of zeros is a bias."""
+    return isinstance(value, Zero) or (isinstance(value, np.ndarray) and value.ndim == 2 and not value.any())
 
 
 def _carried(step: Step, results: list[Value]) -> bool:
