@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.model import CellWeights, GruWeights, LstmWeights, RnnWeights
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import MOST_UNITS
+from edge_lstm.model import CellWeights, GruWeights, LstmWeights, RnnWeights
 
 Key = Hashable
 
@@ -213,7 +213,7 @@ class Algebra:
         return None
 
     def _rnn(self, hidden: Expression) -> Step | None:
-        found = _gates([hidden.of]) if _is(hidden, "tanh") else None
+        found = _gates([hidden.of]) if isinstance(hidden, Squashed) and hidden.name == "tanh" else None
         return Step(RnnWeights(*found.arrays), found.x, found.h) if found is not None else None
 
 
@@ -269,7 +269,7 @@ def _float32(arrays: Sequence[Array]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class _Gates:
-    """Kernel, recurrent weights and bias of linear gates, and the keys of the input and the state they are linear in."""
+    """Kernel, recurrent weights and bias of linear gates, and the keys of the input and the state in them."""
 
     arrays: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
     x: Key
@@ -310,7 +310,7 @@ def _input_and_state(keys: list[Key]) -> tuple[Key, Key]:
 
 
 def _gru_step(gates: Sequence[Any], inner: Linear, h: Key, *, reset_after: bool) -> Step | None:
-    """Gates z, r and the candidate's part of the input; ``inner`` is its part of the state, which the reset gate scales."""
+    """Gates z, r and the candidate's part of the input; ``inner`` is its part of the state, which r scales."""
     found = _gates(gates)
     if found is None or h is None or found.h != h or set(inner.terms) != {h} or h in gates[2].terms:
         return None

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-
 from edge_lstm.model import CellWeights, DenseWeights, LstmWeights
 
 Array = NDArray[Any]

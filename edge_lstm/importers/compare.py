@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_lstm.errors import VerificationError
+from edge_lstm.importers import saved_model
 from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain, Grid
 from edge_lstm.importers.network import Found
 from edge_lstm.model import FloatModel
@@ -23,7 +24,7 @@ BOUND = 1e-5
 reference adds in float64. Sums over a thousand terms stay a hundredfold below what a wrong gate would show."""
 
 ROUNDED_BOUND = 0.3
-"""Of the largest output, where the original computes with 8-bit numbers: its rounding stays below, a wrong gate above."""
+"""Of the largest output, where the original rounds to 8 bits: its rounding stays below, a wrong gate does not."""
 
 _BATCH, _STEPS, _SECONDS = 3, 24, 120.0
 
@@ -83,8 +84,8 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
 
 def _on(grid: Grid, scaled: Array) -> Array:
     """Inputs that a quantised original can be given, the whole of their range within three deviations."""
-    codes = np.rint((grid.lowest + grid.highest) / 2 + scaled * (grid.highest - grid.lowest) / 6)
-    return ((np.clip(codes, grid.lowest, grid.highest) - grid.zero) * grid.scale).astype(np.float32)
+    codes: Array = np.rint((grid.lowest + grid.highest) / 2 + scaled * (grid.highest - grid.lowest) / 6)
+    return np.asarray((np.clip(codes, grid.lowest, grid.highest) - grid.zero) * grid.scale, np.float32)
 
 
 def outputs_as_in_file(found: Found, model: FloatModel, physical: Array) -> list[Array]:
@@ -165,6 +166,14 @@ def _tflite(path: Path, x: Array) -> tuple[str, Array | None]:
 _TFLITE = (("litert", "ai_edge_litert"), ("tflite-runtime", "tflite_runtime"))
 
 
+def _saved_model(path: Path, x: Array) -> tuple[str, Array | None]:
+    """A SavedModel is a program, which can write files: it is run if it only computes."""
+    strange = saved_model.does_more_than_compute(path)
+    if strange:
+        raise _CannotRunError(f"its graph holds {strange}, which does more than compute, and is not run")
+    return "tensorflow", _in_child("tensorflow", ("tensorflow",), "saved_model_child", path, x)
+
+
 def _in_child(name: str, packages: tuple[str, ...], module: str, path: Path, x: Array) -> Array | None:
     """What a runtime gives in a process of its own; None if a package that it needs is not installed."""
     if any(importlib.util.find_spec(package) is None for package in packages):
@@ -189,4 +198,5 @@ _RUNTIMES: dict[str, Callable[[Path, Array], tuple[str, Array | None]]] = {
     "onnx": _onnxruntime,
     "keras": _keras,
     "tflite": _tflite,
+    "savedmodel": _saved_model,
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Activation, Chain, Does, LastStep, Normalise, Part, Recurrent, dense_weights
-from edge_lstm.model import DenseWeights, LstmWeights, Scaling
+from edge_lstm.model import CellWeights, DenseWeights, Scaling
 
 Verdict = Literal["taken", "passed over", "in the way"]
 
@@ -38,7 +38,7 @@ class Found:
         probabilities: what the file makes of the head's outputs; ours are logits.
     """
 
-    layers: tuple[LstmWeights, ...]
+    layers: tuple[CellWeights, ...]
     head: DenseWeights
     scaling: Scaling
     every_step: bool

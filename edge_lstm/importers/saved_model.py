@@ -59,6 +59,27 @@ def read_saved_model(path: Path) -> Chain:
     return Chain("savedmodel", tuple(parts), steps, batch)
 
 
+def does_more_than_compute(path: Path) -> str:
+    """What TensorFlow would do with a SavedModel besides arithmetic, by the operator's name; empty if nothing."""
+    graph = SavedGraph(path / GRAPH)
+    if graph.loads:
+        return "a table or a file"
+    strange = graph.operators(graph.signature(path / GRAPH).output) - _COMPUTE
+    return min(strange, default="")
+
+
+_NAMES = """
+Add AddV2 BatchMatMulV2 BiasAdd Cast ConcatV2 Const Einsum Equal ExpandDims Fill GatherV2 Greater GreaterEqual
+Identity Less LessEqual LogicalAnd LogicalNot MatMul Max Maximum Min Minimum Mul NoOp Pack PartitionedCall
+Placeholder PlaceholderWithDefault Prod Range Rank ReadVariableOp RealDiv Relu Reshape Rsqrt SIM905 Select SelectV2
+Shape Sigmoid Size Softmax Split SplitV Sqrt Square Squeeze StatefulPartitionedCall StatelessWhile StopGradient
+StridedSlice Sub Sum Tanh TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem TensorListStack
+Tile Transpose Unpack VarHandleOp While ZerosLike
+"""
+_COMPUTE = frozenset(_NAMES.split())
+"""Operators that compute their outputs from their inputs, and touch nothing else."""
+
+
 def _variable(checkpoint: Checkpoint, handle: str, path: str) -> Array:
     """The numbers of a variable, by the path of its object or else by its name."""
     keys = [checkpoint.key_at(path)] if path else checkpoint.keys_of(handle)

@@ -1,7 +1,7 @@
-"""TensorFlow's checkpoints: a sorted table of names, a file of numbers beside it, and the graph of objects that own them.
+"""TensorFlow's checkpoints: a sorted table of names, a file of numbers beside it, and the graph of their owners.
 
-``variables.index`` is a table as LevelDB keeps them (its doc/table_format.md): blocks of entries that share prefixes, each
-with a checksum, an index of the blocks, and a footer. Its values say where in ``variables.data-…`` a tensor lies
+``variables.index`` is a table as LevelDB keeps them (its doc/table_format.md): blocks of entries that share prefixes,
+each with a checksum, an index of the blocks, and a footer. Its values say where in ``variables.data-…`` a tensor lies
 (tensorflow/core/protobuf/tensor_bundle.proto).
 """
 

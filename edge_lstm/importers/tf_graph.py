@@ -36,7 +36,10 @@ class Node:
 
     def __init__(self, message: Message) -> None:
         self.name, self.op = message.text(1), message.text(2)
-        self.inputs = [name for name in message.texts(3) if not name.startswith("^")]
+        given = message.texts(3)
+        self.inputs = [name for name in given if not name.startswith("^")]
+        self.after = [name[1:] for name in given if name.startswith("^")]
+        """Nodes that are run before it, though it takes nothing of them."""
         self._attributes = {entry.text(1): entry.message(2) for entry in message.messages(5)}
 
     def _attribute(self, name: str) -> Message:
@@ -200,7 +203,7 @@ class SavedGraph:
         chosen = named.get("serving_default") or (next(iter(named.values())) if len(named) == 1 else None)
         if chosen is None:
             raise ModelError(
-                f"{path}: has no signature serving_default but {', '.join(sorted(named)) or 'none'}; give the .keras file"
+                f"{path}: has no signature serving_default but {', '.join(sorted(named)) or 'none'}; give a .keras file"
             )
         ends = [[entry.message(2) for entry in chosen.messages(field)] for field in (1, 2)]
         if any(len(side) != 1 for side in ends):
@@ -221,7 +224,7 @@ class SavedGraph:
                 if name in seen or name not in self.nodes:
                     continue
                 seen.add(name)
-                names += self.nodes[name].inputs
+                names += self.nodes[name].inputs + self.nodes[name].after
                 waiting.append(self.nodes[name])
             else:
                 node = waiting.pop()

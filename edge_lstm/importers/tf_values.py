@@ -1,7 +1,7 @@
 """A SavedModel's graph carried out on what its tensors stand for: the layers that made them, not numbers.
 
 A tensor that the input flows into is a ``Row``: the parts so far, and which axis is which. Variables and constants are
-numbers; sizes that are computed while it runs are nothing that matters. A loop over time must be the equation of a cell.
+numbers; sizes that are computed while it runs do not matter. A loop over time must be the equation of a cell.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
+from edge_lstm.importers.cell_graph import (
+    Algebra,
+    Expression,
+    Key,
+    Linear,
+    Product,
+    Squashed,
+    Step,
+    Sum,
+    constant,
+    leaf,
+)
 from edge_lstm.importers.chain import (
     BATCH_FIRST,
     Activation,
@@ -351,11 +362,11 @@ def _expression(frame: _Frame, value: Value) -> Expression | None:
     if isinstance(value, _EXPRESSIONS):
         return value
     fixed = frame.fixed(value)
-    return None if fixed is None or fixed.ndim > 1 and min(fixed.shape) > 1 else constant(fixed)
+    return None if fixed is None or (fixed.ndim > 1 and min(fixed.shape) > 1) else constant(fixed)
 
 
 def _squash(name: str) -> Callable[[_Frame, Node, list[Value]], Value]:
-    def take(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
+    def take(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
         value = inputs[0]
         if isinstance(value, Row):
             if name != "sigmoid":
@@ -421,7 +432,7 @@ def _strided_slice(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
             if k != axis
         )
         if axis < 0 or not others or axis >= len(value.axes) or value.axes[axis] != "time" or first[axis] != -1:
-            return _Picked(value, node)  # it may be for a size alone
+            return None  # a step whose size alone is asked for, or one that we cannot give
         value = _scaled_part(value)
         part = Part(_layer(node), "last step", LastStep())
         return Row((*value.parts, part), tuple(a for a in value.axes if a != "time"))
@@ -431,13 +442,6 @@ def _strided_slice(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
         stop = value.width if node.integer("end_mask") >> axis & 1 else int(end.ravel()[axis])
         return frame.algebra.rows(value, start, stop)
     return None
-
-
-class _Picked:
-    """Some step of a row: an obstacle, unless nothing but a shape or a dead branch takes it."""
-
-    def __init__(self, row: Row, node: Node) -> None:
-        self.row, self.node = row, node
 
 
 def _reshape(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
@@ -472,7 +476,7 @@ def _stack(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: AR
 
 
 def _while(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
-    """A loop whose body is a step of a cell: its list of hidden states, and its hidden state, are the layer's output."""
+    """A loop whose body is a step of a cell: its list of hidden states and its hidden state are what a layer gives."""
     steps = next((value for value in inputs if isinstance(value, Steps)), None)
     if steps is None:
         return [None] * len(inputs)
@@ -519,7 +523,7 @@ def _carried(step: Step, results: list[Value]) -> bool:
     return 0 <= place < len(results) and results[place] is step.cell
 
 
-_EXPRESSIONS = (Linear, Squashed, *(t for t in Expression.__args__ if t not in (Linear, Squashed)))
+_EXPRESSIONS = (Linear, Squashed, Sum, Product)
 
 _Take = Callable[[_Frame, Node, list[Value]], Any]
 _OPERATORS: dict[str, _Take] = {

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.model import CellWeights, LstmWeights
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
 from edge_lstm.importers.tflite_graph import Graph, Operator
+from edge_lstm.model import CellWeights, LstmWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,13 @@ class Cells:
         steps = [last]
         while steps[0].h is not None:
             before = values.algebra.step(values.algebra.inside[steps[0].h])
-            if before is None or steps[0].cell_before is not before.cell and isinstance(last.weights, LstmWeights):
+            if before is None or (steps[0].cell_before is not before.cell and isinstance(last.weights, LstmWeights)):
                 raise ModelError("is unrolled in a way that no cell is; import the .keras file of the model")
             steps.insert(0, before)
         # A quantised file has the bias as int32 in the first step, and as int8 in the others.
         rounding = 0.0 if self._graph.tensor(index).is_real else 1 / 127
-        sources = {step.x[1] for step in steps}  # type: ignore[index]  # keys of inputs are tuples
-        moments = [step.x[2] for step in steps]  # type: ignore[index]
+        sources = {_index(step.x, 1) for step in steps}
+        moments = [_index(step.x, 2) for step in steps]
         if (
             len(sources) != 1
             or moments != list(range(len(steps)))
@@ -93,12 +93,12 @@ class Cells:
         if maker.kind == "PACK" and not (maker.options.Axis() == 0 and [values.step(k) for k in maker.inputs] == steps):
             raise ModelError("puts hidden states together in another order; import the .keras file of the model")
         (source,) = sources
-        if values.lengths[source] != len(steps):
+        if values.lengths.get(source) != len(steps):
             raise ModelError("leaves out steps; import the .keras file of the model")
         weights = steps[1].weights if len(steps) > 1 else steps[0].weights
         if len(steps) == 1 and isinstance(weights, LstmWeights):
             raise ModelError(
-                "is one step from a state of zero, which leaves recurrent weights out; import the .keras file of the model"
+                "is one step from a state of zero, which leaves recurrent weights out; import the .keras file"
             )
         return CellFound(f"unrolled {weights.cell.upper()}", weights, source, 0, maker.kind == "PACK")
 
@@ -115,8 +115,14 @@ class Cells:
             if place < 1 or place >= len(graph.outputs) or values.known.get(graph.outputs[place]) is not new:
                 raise ModelError("does not hand its state on at the place where it takes it; convert it so")
             states += [graph.inputs[place], graph.outputs[place]]
-        source = step.x[1] if step.x[0] == "x" else values.index_of(values.algebra.inside[step.x])  # type: ignore[index]
+        given = values.algebra.inside.get(step.x)
+        source = _index(step.x, 1) if given is None else values.index_of(given)
         return CellFound(f"step of {step.weights.cell.upper()}", step.weights, source, None, False, tuple(states))
+
+
+def _index(key: Key, place: int) -> int:
+    """Of the tensors that a key names; -1 if it names none there."""
+    return int(key[place]) if isinstance(key, tuple) and len(key) > place else -1
 
 
 def _key_of(value: Expression | None) -> Key:
@@ -341,7 +347,7 @@ class _Loop:
     state: int
 
     def found(self, place: int) -> CellFound:
-        _, sequence, counter = self.step.x  # type: ignore[misc]  # a key of _gather
+        sequence, counter = _index(self.step.x, 1), _index(self.step.x, 2)
         variables = {index: k for k, index in enumerate(self.body.inputs)}
         if sequence not in variables or counter not in variables:
             raise ModelError(_NO_CELL)

@@ -1,8 +1,8 @@
 """TFLite files: a row of operators from the first input to the first output, walked back from there.
 
-A tensor of a ``.tflite`` file does not say what its axes are, and converters reshape, slice and transpose freely. So the
-numbers of the first tensor are numbered, and every operator that only moves numbers is carried out on these: what comes
-out shows whether a step was picked, and which.
+A tensor of a ``.tflite`` file does not say what its axes are, and converters reshape, slice and transpose freely. So
+the numbers of the first tensor are numbered, and every operator that only moves numbers is carried out on these: what
+comes out shows whether a step was picked, and which.
 """
 
 from __future__ import annotations
@@ -129,8 +129,10 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
     if grid:
         notes.append(
             f"the input of the original is {entry.kind.lower()}: samples are what its codes stand for, "
-            f"(code - {grid.zero}) · {grid.scale:.6g}"
+            f"(code {-grid.zero:+d}) · {grid.scale:.6g}"
         )
+    if grid and description.startswith("edge-lstm"):
+        notes.append("its codes are made of samples as the manifest of its bundle says")
     return Chain(
         "tflite",
         tuple(flow.parts),
@@ -151,8 +153,8 @@ def _grid(tensor: Tensor) -> Grid | None:
 
 
 def _back(graph: Graph, cells: Cells) -> tuple[list[_Made], int]:
-    """What is on the way to the first output, each with the tensor that it gives there, and the tensor before it all."""
-    index, row, seen = graph.outputs[0], [], set()
+    """What is on the way to the first output, each with the tensor that it gives there, and the tensor before all."""
+    index, row, seen = graph.outputs[0], list[_Made](), set[int]()
     while index in graph.makers and index not in seen:
         seen.add(index)
         try:
@@ -351,7 +353,7 @@ def _recoded(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None
 
 
 def _scaled(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:
-    """x · scale + offset, channel by channel: before the layers a normalisation, behind a head without bias its bias."""
+    """x · scale + offset, channel by channel: a normalisation before the layers, a bias behind a head."""
     if operator.options and operator.options.FusedActivationFunction():
         raise ModelError("ends in an activation; a scaling here is linear")
     _by_rows(flow)

@@ -114,16 +114,21 @@ class Graph:
             ModelError: if it is computed or given, or its bytes are not those of its shape.
         """
         if index in self.makers:
-            return self.stored(self.makers[index].input(0), what) if self.is_constant(index) else _computed(what)
-        tensor = self.tensor(index) if index >= 0 else _computed(what)
-        if tensor.content is None:
-            return _computed(what)
-        numbers = np.dtype(_NUMBERS.get(tensor.kind) or _of_type(tensor.kind, what))
+            if not self.is_constant(index):
+                raise _computed(what)
+            return self.stored(self.makers[index].input(0), what)
+        tensor = self.tensor(index) if index >= 0 else None
+        if tensor is None or tensor.content is None:
+            raise _computed(what)
+        kind = _NUMBERS.get(tensor.kind)
+        if kind is None:
+            raise ModelError(f"its {what} is of type {tensor.kind}; convert the model to float32 or int8")
+        numbers = np.dtype(kind)
         self.budget.take(tensor.shape, max(numbers.itemsize, 4), f"its {what}")
         wanted = int(np.prod(tensor.shape, dtype=object)) * numbers.itemsize
         if len(tensor.content) != wanted:
             raise ModelError(
-                f"its {what} has {len(tensor.content):,} B, its shape {tensor.shape} asks for {wanted:,}; convert it again"
+                f"its {what} has {len(tensor.content):,} B, its shape {tensor.shape} takes {wanted:,}; convert it again"
             )
         return tensor, np.frombuffer(tensor.content, numbers).reshape(tensor.shape)
 
@@ -143,7 +148,7 @@ class Graph:
         return (codes - _along(tensor.zeros, tensor, what)) * _along(tensor.scales, tensor, what)
 
     def bias(self, index: int, what: str, source: int, weights: int, rows: int) -> Array:
-        """(rows,) real numbers: the codes of a bias count in steps of input times weights, as every runtime reads them."""
+        """(rows,) real numbers. Codes of a bias count in steps of input times weights: so every runtime reads them."""
         if index < 0:
             return np.zeros(rows)
         tensor, codes = self.stored(index, what)
@@ -157,12 +162,8 @@ class Graph:
         return codes * (steps[0] * steps[1])
 
 
-def _computed(what: str) -> Any:
-    raise ModelError(f"its {what} is computed while it runs, not kept in the file; convert the model with its weights")
-
-
-def _of_type(kind: str, what: str) -> Any:
-    raise ModelError(f"its {what} is of type {kind}; convert the model to float32 or int8")
+def _computed(what: str) -> ModelError:
+    return ModelError(f"its {what} is computed while it runs, not kept in the file; convert the model with its weights")
 
 
 def _along(values: Array, tensor: Tensor, what: str) -> Array:
