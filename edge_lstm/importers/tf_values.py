@@ -176,6 +176,7 @@ class _Frame:
         if node.op in _SIZES:
             return [None]
         rows = [value for value in inputs if isinstance(value, Row)]
+        rows.sort(key=lambda row: all(not part.obstacle for part in row.parts))  # what stands in a way already, first
         if rows and self.algebra is None:
             return [
                 _in_the_way(rows[0], node, _REFUSED.get(node.op, "cannot be imported; use LSTM layers and one Dense"))
@@ -481,7 +482,7 @@ def _while(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
     if steps is None:
         return [None] * len(inputs)
     failed: list[Value] = [
-        _in_the_way(steps.row, node, "is a loop whose body is no cell that we have; give the .keras file")
+        _in_the_way(steps.row, node, "is a loop whose body is no LSTM, GRU or RNN of tanh and sigmoid; train one")
         if isinstance(value, Collected | np.ndarray | Zero)
         else None
         for value in inputs
@@ -551,6 +552,7 @@ _OPERATORS: dict[str, _Take] = {
     "StridedSlice": _strided_slice,
     "Reshape": _reshape,
     "Squeeze": _reshape,
+    "ExpandDims": _reshape,
     "TensorListFromTensor": _list_of,
     "TensorListReserve": _reserve,
     "TensorListGetItem": _get_item,

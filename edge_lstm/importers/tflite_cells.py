@@ -306,7 +306,7 @@ _OPERATORS: dict[str, Callable[[_Values, Operator], None]] = {
 
 # ---- loops ----
 
-_NO_CELL = "is a loop whose body is no cell that we have; import the .keras file of the model"
+_NO_CELL = "is a loop whose body is no LSTM, GRU or RNN of tanh and sigmoid; train one"
 
 
 def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: int) -> CellFound:

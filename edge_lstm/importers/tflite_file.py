@@ -182,7 +182,7 @@ def _joined(graph: Graph) -> str:
     if "REVERSE_V2" in kinds:
         return "joins a way through the sequence from its end, which a stream does not know; train forwards"
     if {"LOGISTIC", "TANH"} <= kinds:
-        return "is part of an unrolled network that is no LSTM of plain gates; import the .keras file of the model"
+        return "is part of an unrolled network that is no LSTM of plain gates; import the .keras file"
     return "joins two ways through the network; only layers in a row can be imported"
 
 
