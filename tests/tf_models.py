@@ -1,4 +1,4 @@
-"""``python tf_models.py tflite|saved_model FOLDER``: models of Keras 3 as TensorFlow writes them, and what they compute.
+"""``python tf_models.py tflite|saved_model FOLDER``: models of Keras 3 as TensorFlow writes them.
 
 All in one process, because TensorFlow takes seconds to start. Beside each is a ``NAME.npz`` of inputs x (B, T, F) and
 outputs y.
@@ -55,9 +55,12 @@ def main(what: str, folder: Path) -> None:
         example(model, name)
 
     def save(name: str, model: Any) -> None:
-        model.export(folder / f"{name}-export", verbose=False)
+        export(name, model)
         tf.saved_model.save(model, folder / f"{name}-save")
         example(model, name)
+
+    def export(name: str, model: Any) -> None:
+        model.export(folder / f"{name}-export", verbose=False)
 
     if what == "tflite":
         convert("loop", lstm(6, True), lstm(), dense(3, "softmax"))
@@ -81,13 +84,13 @@ def main(what: str, folder: Path) -> None:
     save("gru", row(layers.GRU(5), layers.Dense(2)))
     save("fixed", row(lstm(), dense(), steps=STEPS))
     save("sequential", keras.Sequential([keras.Input((None, FEATURES)), lstm(), dense()]))
-    save("relu", row(lstm(activation="relu"), dense()))
-    save("backwards", row(lstm(go_backwards=True), dense()))
-    save("bidirectional", row(layers.Bidirectional(lstm()), dense()))
-    save("relu_head", row(lstm(), dense(3, "relu")))
-    save("conv", row(layers.Conv1D(4, 3), lstm(), dense()))
+    export("relu", row(lstm(activation="relu"), dense()))
+    export("backwards", row(lstm(go_backwards=True), dense()))
+    export("bidirectional", row(layers.Bidirectional(lstm()), dense()))
+    export("relu_head", row(lstm(), dense(3, "relu")))
+    export("conv", row(layers.Conv1D(4, 3), lstm(), dense()))
     fork = lstm()(entry := keras.Input((None, FEATURES)))
-    save("branch", keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])))
+    export("branch", keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])))
 
     class Writing(tf.Module):
         """Writes a file when it is called: a SavedModel is a program."""

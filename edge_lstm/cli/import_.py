@@ -112,10 +112,12 @@ def import_(
 def _said(compared: Compared) -> str:
     if compared.error is None:
         return f"not compared: {compared.not_run}"
-    return (
-        f"equal to {compared.runtime} within {compared.error:.1e} of the largest output, over {compared.sequences} "
-        f"sequences of {compared.steps} steps, whole and step by step"
+    near = (
+        f"as near to {compared.runtime} as its rounding lets it be, {compared.error:.2f} of the outputs' deviation"
+        if compared.rounded
+        else f"equal to {compared.runtime} within {compared.error:.1e} of the largest output"
     )
+    return f"{near}, over {compared.sequences} sequences of {compared.steps} steps, whole and step by step"
 
 
 def _print_check(rows: Sequence[Row], as_json: bool) -> int:

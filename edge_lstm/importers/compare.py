@@ -23,8 +23,10 @@ BOUND = 1e-5
 """Of the largest output. The runtimes add in float32, whose last bit is 6e-8 of a sum, in an order of their own; the
 reference adds in float64. Sums over a thousand terms stay a hundredfold below what a wrong gate would show."""
 
-ROUNDED_BOUND = 0.3
-"""Of the largest output, where the original rounds to 8 bits: its rounding stays below, a wrong gate does not."""
+ROUNDED_BOUND = 0.5
+"""Of the deviation of the outputs, root mean square, where the original rounds to 8 bits. Fused int8 files stay below
+0.1, or 0.3 where an untrained softmax hardly moves; a cell state of 8 bits costs more. Two gates in each other's place
+are mostly beyond 1."""
 
 _BATCH, _STEPS, _SECONDS = 3, 24, 120.0
 
@@ -36,6 +38,7 @@ class Compared:
     Args:
         runtime: which computed the original.
         error: the largest difference over the largest output; None if it was not compared.
+        rounded: whether the original rounds to 8 bits, and the error is root mean square over the outputs' deviation.
         not_run: why not.
     """
 
@@ -44,6 +47,7 @@ class Compared:
     steps: int = 0
     error: float | None = None
     not_run: str = ""
+    rounded: bool = False
 
 
 class _CannotRunError(Exception):
@@ -72,14 +76,16 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     if answer is None:
         return Compared(runtime, not_run=f"{runtime} is not installed")
     theirs = _in_order(answer, chain.output_axes)
-    error = max(_distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
-    bound = ROUNDED_BOUND if chain.rounded else BOUND
+    distance, bound, of = (
+        (_deviation, ROUNDED_BOUND, "their deviation") if chain.rounded else (_distance, BOUND, "the largest")
+    )
+    error = max(distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
     if not error <= bound:
         raise VerificationError(
-            f"{path}: {runtime} computes other outputs, {error:.1e} of the largest away, the limit is {bound:.0e}; "
+            f"{path}: {runtime} computes other outputs, {error:.1e} of {of} away, the limit is {bound:.0e}; "
             "please report it with the file"
         )
-    return Compared(runtime, batch, steps, error)
+    return Compared(runtime, batch, steps, error, rounded=chain.rounded)
 
 
 def _on(grid: Grid, scaled: Array) -> Array:
@@ -125,6 +131,13 @@ def _distance(ours: Array, theirs: Array) -> float:
     if ours.shape != theirs.shape:
         raise VerificationError(f"the original gives shape {theirs.shape}, the import {ours.shape}; please report it")
     return float(np.abs(ours - theirs).max()) / (float(np.abs(theirs).max()) or 1.0)
+
+
+def _deviation(ours: Array, theirs: Array) -> float:
+    _distance(ours, theirs)
+    each = theirs.reshape(-1, theirs.shape[-1])
+    spread = float(np.sqrt(each.var(axis=0).mean()))
+    return float(np.sqrt(((ours - theirs) ** 2).mean())) / (spread or 1.0)
 
 
 def _onnxruntime(path: Path, x: Array) -> tuple[str, Array | None]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
+from edge_lstm.importers.chain import Array
 from edge_lstm.importers.tflite_graph import Graph, Operator
 from edge_lstm.model import CellWeights, LstmWeights
 
@@ -152,6 +153,7 @@ class _Values:
         self.graph, self.algebra = graph, Algebra()
         self.known: dict[int, Expression] = {}
         self.lengths: dict[int, int] = {}
+        self._matrices: dict[int, Array] = {}
 
     def evaluate(self) -> _Values:
         for operator in self.graph.operators:
@@ -180,6 +182,13 @@ class _Values:
             raise ModelError("is not known")
         return value
 
+    def matrix(self, index: int) -> Array:
+        """Weights; the steps of an unrolled network share them."""
+        if index not in self._matrices:
+            found = self.graph.weights(index, "weights", (None, None))
+            self._matrices[index] = found.astype(np.float64)
+        return self._matrices[index]
+
     def width(self, index: int) -> int:
         return self.graph.tensor(index).shape[-1]
 
@@ -196,7 +205,7 @@ def _fully_connected(values: _Values, operator: Operator) -> None:
     graph, out = values.graph, operator.outputs[0]
     if operator.options and operator.options.FusedActivationFunction():
         raise ModelError("ends in an activation")
-    weights = graph.weights(operator.input(1), "weights", (None, None)).astype(np.float64)
+    weights = values.matrix(operator.input(1))
     value = values.algebra.matmul(values.get(operator.input(0)), weights)
     bias = graph.bias(operator.input(2), "bias", operator.input(0), operator.input(1), len(weights))
     values.known[out] = values.algebra.add(value, constant(bias)) if operator.input(2) >= 0 else value

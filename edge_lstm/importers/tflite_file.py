@@ -37,6 +37,8 @@ from edge_lstm.model import DenseWeights
 _MOST_NUMBERS = 2**22
 """Of a tensor between operators: a thousand steps of a thousand units, four times."""
 
+_ROUNDED = ("INT4", "INT8", "UINT8", "INT16")
+
 _CONVERTERS_CLIP = 10.0
 """What TensorFlow's converter writes as ``cell_clip`` into every LSTM, whether or not Keras clipped."""
 
@@ -121,7 +123,7 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
         flow.parts += _surplus(graph, source, states)
     if not (np.diff(flow.places.ravel()) > 0).all():
         flow.parts.append(Part("output", "output", obstacle="is transposed; convert it with its steps in order"))
-    quantised = any(not graph.tensor(k).is_real for op in graph.operators for k in op.inputs[1:2] if k >= 0)
+    quantised = any(graph.tensor(k).kind in _ROUNDED for op in graph.operators for k in op.inputs if k >= 0)
     notes = [STREAM] if steps == 1 else []
     grid = _grid(entry)
     if quantised:

@@ -90,6 +90,7 @@ class Graph:
     budget: Budget
     makers: dict[int, Operator] = field(default_factory=dict)
     _tensors: dict[int, Tensor] = field(default_factory=dict)
+    _stored: dict[int, tuple[Tensor, Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for operator in self.operators:
@@ -113,6 +114,8 @@ class Graph:
         Raises:
             ModelError: if it is computed or given, or its bytes are not those of its shape.
         """
+        if index in self._stored:
+            return self._stored[index]
         if index in self.makers:
             if not self.is_constant(index):
                 raise _computed(what)
@@ -130,7 +133,8 @@ class Graph:
             raise ModelError(
                 f"its {what} has {len(tensor.content):,} B, its shape {tensor.shape} takes {wanted:,}; convert it again"
             )
-        return tensor, np.frombuffer(tensor.content, numbers).reshape(tensor.shape)
+        self._stored[index] = tensor, np.frombuffer(tensor.content, numbers).reshape(tensor.shape)
+        return self._stored[index]
 
     def weights(self, index: int, what: str, shape: tuple[int | None, ...]) -> Array:
         """A constant as real numbers, (code - zero point) · scale where it is quantised; None in a shape is any number.

@@ -14,8 +14,8 @@ from pathlib import Path
 from edge_lstm.errors import ModelError
 
 SECONDS, SECONDS_A_MEGABYTE = 0.5, 0.1
-"""Of the processor. A small model is read in 0.01 s, packed ones at 0.012 s a megabyte (x86-64): so a board that is eight
-times slower is patient enough, and a loop is found at once. Time of the clock would depend on what else runs."""
+"""Of the processor. A small model is read in 0.01 s, packed ones at 0.012 s a megabyte (x86-64): so a board that is
+eight times slower is patient enough, and a loop is found at once. Time of the clock would depend on what else runs."""
 
 BYTES, BYTES_A_BYTE = 64 * 2**20, 16
 """Of memory, beyond what the process has: weights are packed to a quarter at best, and are copied three times."""
@@ -27,7 +27,7 @@ _REFUSED, _LONGEST_MESSAGE = 2, 4000
 
 
 def try_first(read: Callable[[Path], object], path: Path) -> None:
-    """Raise ModelError if ``read(path)`` does, hangs or crashes; what else it raises, it will raise again. Needs fork."""
+    """Raise ModelError if ``read(path)`` does, hangs or crashes; other errors it will raise again. Needs fork."""
     if not hasattr(os, "fork"):
         return
     with contextlib.suppress(ImportError):

@@ -1,4 +1,4 @@
-"""``TF_USE_LEGACY_KERAS=1 PYTHONPATH=… python make.py FOLDER``: the files beside this one, as TensorFlow 2.21 wrote them.
+"""``TF_USE_LEGACY_KERAS=1 PYTHONPATH=… python make.py FOLDER``: the files beside this one, by TensorFlow 2.21.
 
 Only Keras 2 converts to the fused LSTM, and it is no dependency of this project: ``pip install --no-deps --target DIR
 tf_keras`` and DIR in ``PYTHONPATH``. ``NAME.npz`` holds inputs x (B, T, F) and what Keras computes, y.
