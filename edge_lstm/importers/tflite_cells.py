@@ -193,14 +193,6 @@ class _Values:
         return self.graph.tensor(index).shape[-1]
 
 
-def _one_row(values: _Values, index: int) -> int:
-    """Numbers of a step; a tensor of several steps or sequences is none."""
-    shape = values.graph.tensor(index).shape
-    if not shape:
-        raise ModelError("is a single number")
-    return shape[-1]
-
-
 def _fully_connected(values: _Values, operator: Operator) -> None:
     graph, out = values.graph, operator.outputs[0]
     if operator.options and operator.options.FusedActivationFunction():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_lstm.errors import ModelError
 
-SECONDS, SECONDS_A_MEGABYTE = 0.5, 0.1
+SECONDS, SECONDS_A_MEGABYTE = 0.35, 0.1
 """Of the processor. A small model is read in 0.01 s, packed ones at 0.012 s a megabyte (x86-64): so a board that is
 eight times slower is patient enough, and a loop is found at once. Time of the clock would depend on what else runs."""
 
