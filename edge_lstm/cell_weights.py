@@ -1,4 +1,4 @@
-"""The weights of recurrent layers, cell by cell.
+"""The weights of layers, cell by cell: recurrent ones, and the dense layer that may stand between or around them.
 
 Shapes: F = features of the layer's input, H = units, G = gates of the cell. Kernels are (G, H, F), recurrent weights
 (G, H, H), gate by gate in the order of the cell's ``gates``. ``x`` is the layer's input and ``h`` its hidden state.
@@ -7,7 +7,7 @@ Shapes: F = features of the layer's input, H = units, G = gates of the cell. Ker
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -22,11 +22,9 @@ It is the order of Keras (which calls the third ``c``) and of TFLite."""
 
 @dataclass(frozen=True, eq=False)
 class _Weights:
-    """What every recurrent layer has."""
+    """What every layer has."""
 
     kernel: Float32
-    recurrent: Float32
-    bias: Float32
 
     cell: ClassVar[str]
     """Its name, as a project file and the headers of model files have it."""
@@ -45,19 +43,13 @@ class _Weights:
         what, count = self.cell.upper(), self.matrices
         if self.kernel.ndim != 3 or self.kernel.shape[0] != count or 0 in self.kernel.shape:
             raise ModelError(f"{what} kernel has shape {self.kernel.shape}; expected ({count}, units, features)")
-        units = self.kernel.shape[1]
-        if self.recurrent.shape != (count, units, units):
-            raise ModelError(
-                f"{what} recurrent weights have shape {self.recurrent.shape}; expected {(count, units, units)}"
-            )
-        for name, shape in self._biases(units).items():
+        for name, shape in self._shapes(self.kernel.shape[1]).items():
             if getattr(self, name).shape != shape:
-                raise ModelError(
-                    f"{what} {name.replace('_', ' ')} has shape {getattr(self, name).shape}; expected {shape}"
-                )
+                raise ModelError(f"{what} {_WORDS[name]} shape {getattr(self, name).shape}; expected {shape}")
         refuse_non_finite(f"{what} layer", *(getattr(self, name) for name in self.arrays))
 
-    def _biases(self, units: int) -> dict[str, tuple[int, ...]]:
+    def _shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        """Of the arrays other than the kernel."""
         return {"bias": (len(self.gates), units)}
 
     @property
@@ -74,8 +66,22 @@ class _Weights:
         return sum(getattr(self, name).size for name in self.arrays)
 
 
+_WORDS = {"recurrent": "recurrent weights have", "bias": "bias has", "reset_bias": "reset bias has"}
+
+
 @dataclass(frozen=True, eq=False)
-class LstmWeights(_Weights):
+class _Recurrent(_Weights):
+    """What every recurrent layer has."""
+
+    recurrent: Float32
+    bias: Float32
+
+    def _shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        return {"recurrent": (self.matrices, units, units), **super()._shapes(units)}
+
+
+@dataclass(frozen=True, eq=False)
+class LstmWeights(_Recurrent):
     """One LSTM layer (Hochreiter & Schmidhuber, 1997; forget gates by Gers et al., 2000), without peepholes::
 
         i, f, o = σ(W x + R h + b)      g = tanh(W x + R h + b)
@@ -94,7 +100,7 @@ class LstmWeights(_Weights):
 
 
 @dataclass(frozen=True, eq=False)
-class GruWeights(_Weights):
+class GruWeights(_Recurrent):
     """One GRU layer (Cho et al., 2014; the reset after the product as in cuDNN, which Keras and PyTorch follow)::
 
         z, r = σ(W x + R h + b)                         update and reset gate
@@ -123,12 +129,12 @@ class GruWeights(_Weights):
         if not self.reset_after and self.reset_bias.any():
             raise ModelError("a GRU that resets before the product has no bias there; add it to the candidate's")
 
-    def _biases(self, units: int) -> dict[str, tuple[int, ...]]:
-        return {"bias": (3, units), "reset_bias": (units,)}
+    def _shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        return {**super()._shapes(units), "reset_bias": (units,)}
 
 
 @dataclass(frozen=True, eq=False)
-class RnnWeights(_Weights):
+class RnnWeights(_Recurrent):
     """One layer of the simple recurrent network (Elman, 1990): ``h' = tanh(W x + R h + b)``.
 
     Args:
@@ -144,7 +150,7 @@ class RnnWeights(_Weights):
 
 
 @dataclass(frozen=True, eq=False)
-class FastGrnnWeights(_Weights):
+class FastGrnnWeights(_Recurrent):
     """One FastGRNN layer (Kusupati et al., 2018), whose gate and candidate share one kernel::
 
         p = W x + R h
@@ -179,9 +185,42 @@ class FastGrnnWeights(_Weights):
         return super().parameters + len(self.numbers)
 
 
-CellWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
+Activation = Literal["linear", "relu", "tanh", "sigmoid"]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLayerWeights(_Weights):
+    """One dense layer before, between or behind recurrent ones, applied at every step: ``h' = f(W x + b)``.
+
+    The head of a model, whose outputs are logits or targets, is ``edge_lstm.model.DenseWeights``.
+
+    Args:
+        kernel: (1, H, F).
+        bias: (1, H).
+        activation: f.
+
+    Raises:
+        ModelError: if the shapes disagree, a value is not finite, or the activation is not one of ``Activation``.
+    """
+
+    bias: Float32
+    activation: Activation = "linear"
+
+    cell, gates, matrices = "dense", ("n",), 1
+    arrays, numbers = ("kernel", "bias"), ("activation",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in get_args(Activation):
+            raise ModelError(
+                f"activation {self.activation!r} is not known; choose one of {', '.join(get_args(Activation))}"
+            )
+
+
+RecurrentWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
+CellWeights = RecurrentWeights | DenseLayerWeights
 
 CELLS: dict[str, type[CellWeights]] = {
-    weights.cell: weights for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights)
+    weights.cell: weights for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights)
 }
-"""Every cell by its name."""
+"""Every kind of layer by its name."""

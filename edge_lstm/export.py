@@ -25,11 +25,13 @@ from edge_lstm.project import ExportSpec
 from edge_lstm.streaming.facts import Facts
 from edge_lstm_calibration import calibrate, drift_table, error_report, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
+from edge_lstm_calibration.quantise_tflite import can_fuse
 from edge_lstm_export.bundle_writer import Files, Integers, float_files, int8_files, write_bundle
 from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tflm_kernel_set, tflm_state_bytes
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.firmware.project import Firmware, project_files
 from edge_lstm_export.firmware.toolchain import TOOLCHAINS
+from edge_lstm_export.keras_model import keras_obstacle
 from edge_lstm_export.linux import linux_files
 from edge_lstm_export.npu import for_accelerators, require_compilers
 from edge_lstm_export.verify import verify
@@ -43,8 +45,10 @@ class Exported:
 
     Args:
         bundle: its directory.
-        accuracy: metrics by ``float``, ``int8`` (native) and ``tflite``.
-        quantisation: what it cost, by ``native`` and ``tflite``: see ``edge_lstm_calibration.error_report``.
+        accuracy: metrics by ``float``, ``int8`` (native) and ``tflite``; by ``step``, of the explicit-state file, where
+            a layer is no LSTM.
+        quantisation: what it cost, by ``native`` and, where there is one, ``tflite``: see
+            ``edge_lstm_calibration.error_report``.
         verification: the JSON of the report.
         accelerators: by ``npu`` and ``edgetpu`` what was asked for: see ``edge_lstm_export.npu``.
         notes: what a user should know about it, a sentence each.
@@ -97,7 +101,7 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
             )
         else:
             state = float_state_bytes([layer.units for layer in model.layers])
-            contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
+            contents = _Contents(float_files(model, unseen), state, {"float": model}, {}, _no_keras(model))
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
         # Of all that was learnt from, not of what calibration took: with recordings left out, nothing lasts as long.
         tables = contents.tables | {"stream": facts.to_json(), "drift": drift_table(learnt)}
@@ -111,6 +115,11 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
     accelerators = {name: table for name, table in contents.tables.items() if name in ("npu", "edgetpu")}
     notes = (*contents.notes, *not_run)
     return Exported(directory, manifest["sizes"], named, cost, report.to_json(), accelerators, notes)
+
+
+def _no_keras(model: FloatModel) -> tuple[str, ...]:
+    obstacle = keras_obstacle(model)
+    return () if obstacle is None else (f"no .keras file: {obstacle}",)
 
 
 def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:
@@ -130,13 +139,14 @@ def _quantised(
     with ThreadPoolExecutor(1) as pool:
         # Compilers are processes of their own: they work while the rest is computed here.
         linux = pool.submit(linux_files, native, encode_model(native), facts, name, architectures)
-        integers = Integers(native, quantise_tflite(model, calibration), quantise_step(model, calibration))
-        reports = {
-            "native": {"scheme": spec.scheme, **error_report(model, native, unseen)},
-            "tflite": error_report(model, integers.tflite, unseen),
-        }
+        fused = quantise_tflite(model, calibration) if can_fuse(model) else None
+        integers = Integers(native, fused, quantise_step(model, calibration))
+        reports = {"native": {"scheme": spec.scheme, **error_report(model, native, unseen)}}
+        if fused is not None:
+            reports["tflite"] = error_report(model, fused, unseen)
         files = int8_files(model, integers, unseen, kernels, spec.c_arithmetic) | linux.result()
-    models: dict[str, Model] = {"float": model, "native": integers.native, "tflite": integers.tflite}
+    in_tflite: dict[str, Model] = {"step": integers.step} if fused is None else {"tflite": fused}
+    models: dict[str, Model] = {"float": model, "native": integers.native, **in_tflite}
     tables = {
         "c": {
             "arithmetic": spec.c_arithmetic,
@@ -154,8 +164,8 @@ def _quantised(
     }
     compiled, placed = for_accelerators(files, [layer.units for layer in model.layers], spec.npu, spec.edgetpu)
     state = (
-        tflm_state_bytes(integers.tflite, tflm_kernel_set(kernels))
-        if spec.c_arithmetic == "tflm"
+        tflm_state_bytes(fused, tflm_kernel_set(kernels))
+        if spec.c_arithmetic == "tflm" and fused is not None
         else native_state_bytes(integers.native, kernel_set(kernels))
     )
     project = _firmware(name, spec.c_arithmetic, integers, board, files)
@@ -175,6 +185,6 @@ def _architectures(spec: ExportSpec, board: Board | None) -> tuple[tuple[str, ..
 def _firmware(name: str, arithmetic: CArithmetic, integers: Integers, board: Board | None, files: Files) -> Files:
     """The project around the C: what makes it a library and a program for a board."""
     sources = [path.removeprefix(f"{C_FOLDER}/") for path in files if path.startswith(f"{C_FOLDER}/")]
-    model = integers.tflite if arithmetic == "tflm" else integers.native
+    model = integers.tflite if arithmetic == "tflm" and integers.tflite is not None else integers.native
     firmware = Firmware(name, model, arithmetic, files[MODEL_FILES[arithmetic]], board)
     return {f"{C_FOLDER}/{path}": content for path, content in project_files(firmware, sources).items()}

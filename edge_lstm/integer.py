@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import GATES, Float32, Float64, Interface, frozen
+from edge_lstm.model import GATES, Activation, Float32, Float64, Interface, frozen
 
 Int8 = NDArray[np.int8]
 Int16 = NDArray[np.int16]
@@ -150,7 +150,7 @@ class NativeCell:
         blocks: (G·H, F) over the codes of x, (G·H, H) over those of h, gate by gate; see each cell for more.
         scheme: w8a16, or w8a8, which saturates the hidden state to int8.
         row_bits: rows give Q(15 - row_bits).row_bits; pre-activations are Q3.12, so row_bits is 4..12.
-        hidden_bits: the hidden state is Q.hidden_bits: 1.0 is ``2**hidden_bits``, 3..12.
+        hidden_bits: the hidden state is Q.hidden_bits: 1.0 is ``2**hidden_bits``, 0..12.
 
     Raises:
         ModelError: if the blocks do not fit together or a format is out of range.
@@ -174,10 +174,10 @@ class NativeCell:
         expected = [(n * self.units, self.features if over == "x" else self.units) for n, over in self.rows]
         if shapes != expected:
             raise ModelError(f"native {self.cell} blocks have shapes {shapes}; expected {expected}")
-        if self.row_bits not in range(4, 13) or self.hidden_bits not in range(3, 13):
+        if self.row_bits not in range(4, 13) or self.hidden_bits not in range(13):
             raise ModelError(
                 f"native {self.cell} rows have {self.row_bits} and hidden states {self.hidden_bits} fraction bits; "
-                "expected 4..12 and 3..12"
+                "expected 4..12 and 0..12"
             )
 
     @property
@@ -186,12 +186,17 @@ class NativeCell:
 
     @property
     def units(self) -> int:
-        return int(self.blocks[1].weights.shape[1])
+        return int(self.blocks[0].weights.shape[0]) // self.rows[0][0]
+
+    @property
+    def reach(self) -> int:
+        """The hidden state stays within ±2**reach."""
+        return 0
 
     @property
     def hidden_limit(self) -> int:
         """Largest magnitude of a hidden code."""
-        return 128 if self.scheme == "w8a8" else 1 << self.hidden_bits
+        return 128 if self.scheme == "w8a8" else 1 << (self.hidden_bits + self.reach)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,14 +247,41 @@ class NativeFastGrnn(NativeCell):
             raise ModelError("FastGRNN needs zeta and nu in 0..32767, and reach_bits in 0..4")
 
     @property
-    def hidden_limit(self) -> int:
-        return 128 if self.scheme == "w8a8" else 1 << (self.hidden_bits + self.reach_bits)
+    def reach(self) -> int:
+        return self.reach_bits
 
 
-NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn
+@dataclass(frozen=True, eq=False)
+class NativeDense(NativeCell):
+    """A dense layer: block (H, F). Rows of relu and linear are themselves the hidden state; others go through σ.
 
-NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn]] = {
-    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn)
+    Args:
+        reach_bits: the hidden state saturates at ±2**reach_bits, 0..7; 0 for tanh and sigmoid.
+    """
+
+    activation: Activation
+    reach_bits: int
+
+    cell, gates, rows = "dense", ("n",), ((1, "x"),)
+    numbers = (*NativeCell.numbers, "activation", "reach_bits")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.row_bits < 8 or not 0 <= self.reach_bits <= 7:
+            raise ModelError(
+                f"native dense rows have {self.row_bits} fraction bits and reach ±2**{self.reach_bits}; "
+                "expected 8..12 and 0..7"
+            )
+
+    @property
+    def reach(self) -> int:
+        return self.reach_bits
+
+
+NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense
+
+NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense]] = {
+    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn, NativeDense)
 }
 """Every cell of the native arithmetic other than the LSTM, by its name."""
 

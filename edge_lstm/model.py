@@ -13,14 +13,28 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edge_lstm.cell_weights import GATES, CellWeights, FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.cell_weights import (
+    CELLS,
+    GATES,
+    Activation,
+    CellWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    GruWeights,
+    LstmWeights,
+    RecurrentWeights,
+    RnnWeights,
+)
 from edge_lstm.errors import ModelError
 from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 
 __all__ = [
+    "CELLS",
     "GATES",
+    "Activation",
     "AnomalyRule",
     "CellWeights",
+    "DenseLayerWeights",
     "DenseWeights",
     "FastGrnnWeights",
     "Float32",
@@ -29,6 +43,7 @@ __all__ = [
     "GruWeights",
     "Interface",
     "LstmWeights",
+    "RecurrentWeights",
     "RnnWeights",
     "Scaling",
     "Task",
@@ -204,7 +219,7 @@ class Interface:
 
 @dataclass(frozen=True, eq=False)
 class FloatModel:
-    """A trained network: recurrent layers, of any cells, a dense head and its interface.
+    """A trained network: layers, of any cells, a dense head and its interface.
 
     Raises:
         ModelError: if the layers, the head and the interface do not fit together.
@@ -216,7 +231,7 @@ class FloatModel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if not self.layers:
+        if all(isinstance(layer, DenseLayerWeights) for layer in self.layers):
             raise ModelError("a model needs at least one recurrent layer")
         widths = [len(self.interface.channels), *(layer.units for layer in self.layers)]
         for index, (layer, width) in enumerate(zip(self.layers, widths, strict=False)):

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from edge_lstm.cell_weights import CELLS, CellWeights, LstmWeights
 from edge_lstm.errors import EdgeLstmError, ModelError
 from edge_lstm.files import write_atomically
 from edge_lstm.integer import (
@@ -34,7 +33,17 @@ from edge_lstm.integer import (
     TfliteModel,
 )
 from edge_lstm.integer_step import StepModel, from_arrays, to_arrays
-from edge_lstm.model import AnomalyRule, DenseWeights, FloatModel, Interface, Scaling, Task
+from edge_lstm.model import (
+    CELLS,
+    AnomalyRule,
+    CellWeights,
+    DenseWeights,
+    FloatModel,
+    Interface,
+    LstmWeights,
+    Scaling,
+    Task,
+)
 
 Model = FloatModel | NativeModel | TfliteModel | StepModel
 Arrays = dict[str, NDArray[Any]]

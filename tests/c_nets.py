@@ -7,14 +7,25 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.compiler import compile_shared
-from edge_lstm.integer import Affine, Decoding, Encoding, NativeLstm, NativeModel, Scheme
-from edge_lstm.model import Interface, Scaling, Task
+from edge_lstm.integer import (
+    NATIVE_CELLS,
+    Affine,
+    Decoding,
+    Encoding,
+    NativeDense,
+    NativeFastGrnn,
+    NativeLayer,
+    NativeLstm,
+    NativeModel,
+    Scheme,
+)
+from edge_lstm.model import Activation, Interface, Scaling, Task
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm_export.c_source import host_sources
 
@@ -31,12 +42,22 @@ def compiler_name(command: Sequence[str]) -> str:
 
 
 def random_native(
-    seed: int, features: int, units: Sequence[int], outputs: int, scheme: Scheme = "w8a16", hidden_bits: int = 9
+    seed: int,
+    features: int,
+    units: Sequence[int],
+    outputs: int,
+    scheme: Scheme = "w8a16",
+    hidden_bits: int = 9,
+    limits: NDArray[Any] | None = None,
 ) -> NativeModel:
-    """A network of random integers within the rules of the arithmetic: rows from quiet to always saturated."""
+    """A network of random integers within the rules of the arithmetic: rows from quiet to always saturated.
+
+    Args:
+        limits: (F,) of the input codes; random if None.
+    """
     rng = np.random.default_rng(seed)
     limit = int(rng.integers(100, 2048)) if scheme == "w8a16" else 127
-    layers, below = [], np.full(features, limit)
+    layers, below = [], np.full(features, limit) if limits is None else limits
     for count in units:
         hidden = np.full(count, 1 << hidden_bits if scheme == "w8a16" else 128)
         columns = [np.concatenate([below, hidden])] if scheme == "w8a16" else [below, hidden]
@@ -44,6 +65,44 @@ def random_native(
         layers.append(NativeLstm(blocks, len(below), hidden_bits))
         below = hidden
     return with_ends(tuple(layers), _random_rows(rng, outputs, below), np.full(features, limit))
+
+
+def random_gated(
+    seed: int, features: int, cells: Sequence[tuple[str, int]], outputs: int, scheme: Scheme, hidden_bits: int = 9
+) -> NativeModel:
+    """A stack of cells, each with its units, of random integers within the rules; ``lstm`` may be among them."""
+    rng = np.random.default_rng(seed)
+    limit = int(rng.integers(100, 2048)) if scheme == "w8a16" else 127
+    layers: list[NativeLayer] = []
+    below = np.full(features, limit)
+    for cell, units in cells:
+        if cell == "lstm":
+            lstm = random_native(seed, len(below), [units], 1, scheme, hidden_bits, below).layers[0]
+            layers.append(lstm)
+        else:
+            layers.append(_random_cell(rng, NATIVE_CELLS[cell], below, units, scheme, hidden_bits))
+        below = np.full(units, layers[-1].hidden_limit)
+    return with_ends(tuple(layers), _random_rows(rng, outputs, below), np.full(features, limit))
+
+
+def _random_cell(
+    rng: np.random.Generator, kind: Any, below: NDArray[Any], units: int, scheme: Scheme, hidden_bits: int
+) -> NativeLayer:
+    numbers: dict[str, Any] = {"scheme": scheme, "row_bits": int(rng.integers(4, 13)), "hidden_bits": hidden_bits}
+    reach = 0
+    if kind is NativeFastGrnn:
+        reach = int(rng.integers(0, 3))
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+        shares = {name: int(rng.integers(0, 32768)) for name in ("zeta", "nu")}
+        numbers |= {**shares, "reach_bits": reach, "candidate": rng.integers(-32768, 32768, units)}
+    if kind is NativeDense:
+        activation = str(rng.choice(get_args(Activation)))
+        reach = int(rng.integers(0, 8)) if activation in ("linear", "relu") else 0
+        numbers |= {"activation": activation, "reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+    hidden = np.full(units, 128 if scheme == "w8a8" else 1 << (numbers["hidden_bits"] + reach))
+    blocks = [_random_rows(rng, n * units, below if over == "x" else hidden) for n, over in kind.rows]
+    return kind(tuple(blocks), **numbers)
 
 
 def _random_rows(rng: np.random.Generator, rows: int, limits: NDArray[Any], least_shift: int = 9) -> Affine:
@@ -57,7 +116,7 @@ def _random_rows(rng: np.random.Generator, rows: int, limits: NDArray[Any], leas
     return Affine(weights, bias, rng.integers(128, 256, rows), rng.integers(least_shift, 19, rows))
 
 
-def with_ends(layers: tuple[NativeLstm, ...], head: Affine, limit: NDArray[Any]) -> NativeModel:
+def with_ends(layers: tuple[NativeLayer, ...], head: Affine, limit: NDArray[Any]) -> NativeModel:
     """Layers and head with an encoding, a decoding and names around them."""
     features, outputs = layers[0].features, len(head.bias)
     channels = tuple(f"c{k}" for k in range(features))

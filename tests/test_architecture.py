@@ -17,7 +17,9 @@ PACKAGES = {
 RULES = {
     "edge_lstm.errors": (),
     "edge_lstm.architecture": (),
-    "edge_lstm.model": ("errors",),
+    "edge_lstm.values": ("errors",),
+    "edge_lstm.cell_weights": ("errors", "values"),
+    "edge_lstm.model": ("errors", "values", "cell_weights"),
     "edge_lstm.integer": ("errors", "model"),
     "edge_lstm.integer_step": ("errors", "model", "integer"),
     "edge_lstm.arithmetic": ("errors", "model", "integer", "integer_step", "arithmetic"),

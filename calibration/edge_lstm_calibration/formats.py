@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
-from edge_lstm.model import CellWeights, DenseWeights, Float64, LstmWeights
+from edge_lstm.model import CellWeights, DenseLayerWeights, DenseWeights, Float64, LstmWeights
 from edge_lstm_calibration.rows import Columns, hidden_columns, reach_steps, weight_steps
 
 HIDDEN_BITS = range(12, 7, -1)
@@ -32,7 +32,7 @@ _HALVED_WEIGHTS = 100.0
 class Formats:
     """Args:
     input_limit: largest magnitude of an input code.
-    hidden_bits: fraction bits of each layer's hidden state.
+    hidden_bits: bits of each layer's hidden state, without its sign; fraction bits where it stays within ±1.
     """
 
     input_limit: int
@@ -51,7 +51,7 @@ class Layer:
     reach_bits: int = 0
 
     def hidden(self, bits: int) -> Columns:
-        """Its hidden state, of ``bits`` fraction bits, as the columns of the next block."""
+        """Its hidden state, in codes of ``bits`` bits and a sign, as the columns of the next block."""
         return hidden_columns(self.weights.units, bits, self.reach_bits)
 
 
@@ -101,8 +101,11 @@ def _layer_price(layer: Layer, x: Columns, bits: int) -> float:
     bias = weights.bias.reshape(-1).astype(np.float64)
     if not isinstance(weights, LstmWeights):
         # Rows over x and over h are apart, and what they give has as many bits as their multipliers allow.
-        over_x, over_h = _rows(weights.kernel), _rows(weights.recurrent)
+        over_x = _rows(weights.kernel)
         lost += _strain(over_x, bias[: len(over_x)], x)
+        if isinstance(weights, DenseLayerWeights):
+            return lost
+        over_h = _rows(weights.recurrent)
         return lost + _strain(over_h, np.zeros(len(over_h)), layer.hidden(bits))
     rows, columns = joint_rows(weights), x.beside(layer.hidden(bits))
     steps = np.maximum(weight_steps(rows, columns), reach_steps(rows, bias, columns))
@@ -125,7 +128,7 @@ def _strain(weights: Float64, bias: Float64, columns: Columns) -> float:
 
 def _require_a_way(ways: dict[int, _Way], layer: CellWeights, index: int) -> None:
     if min(price for price, _ in ways.values()) == np.inf:
-        largest = max(float(np.abs(layer.kernel).max()), float(np.abs(layer.recurrent).max()))
+        largest = max(float(np.abs(getattr(layer, name)).max()) for name in layer.arrays)
         raise QuantisationError(
             f"layer {index}: weights up to {largest:.3g} need multipliers beyond the kernels' shifts "
             f"{native.SHIFTS.start}..{native.SHIFTS.stop - 1} in every format of w8a16; check the scaling of the data, "

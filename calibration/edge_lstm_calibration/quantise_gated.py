@@ -1,4 +1,4 @@
-"""Layers of GRU, simple RNN and FastGRNN in the ``native`` arithmetic: rows over x and rows over h, rounded apart.
+"""GRU, simple RNN, FastGRNN and dense layers in the ``native`` arithmetic: rows over x and rows over h, rounded apart.
 
 Rows saturate: their format holds what calibration saw, with headroom.
 """
@@ -14,6 +14,7 @@ from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import (
     Affine,
+    NativeDense,
     NativeFastGrnn,
     NativeGru,
     NativeGruBefore,
@@ -21,7 +22,7 @@ from edge_lstm.integer import (
     NativeRnn,
     Scheme,
 )
-from edge_lstm.model import CellWeights, FastGrnnWeights, Float32, Float64, GruWeights
+from edge_lstm.model import CellWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Moved
 from edge_lstm_calibration.rows import Columns, quantise_blocks
@@ -55,7 +56,9 @@ class Place:
 
 
 def reach_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
-    """The power of two that holds a layer's hidden state: 0 but for a FastGRNN, which can leave ±1."""
+    """The power of two that holds a layer's hidden state: 0 where a cell cannot leave ±1."""
+    if isinstance(layer, DenseLayerWeights) and layer.activation in ("linear", "relu"):
+        return 15 - _row_bits(layer, calibration, index)
     if not isinstance(layer, FastGrnnWeights):
         return 0
     largest = HEADROOM * max(float(calibration.largest(index, "h")[0]), _TINY)
@@ -68,7 +71,8 @@ def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -
     Raises:
         QuantisationError: if no format of its rows has the multipliers they need.
     """
-    for row_bits in range(_row_bits(calibration, place.index), 3, -1):
+    most, least = _row_bits(layer, calibration, place.index), _least_row_bits(layer)
+    for row_bits in range(most, least - 1, -1):
         found = _Rows(layer, calibration, place, row_bits).layer()
         if all(block.shift.min() >= native.SHIFTS.start for block in found.blocks):
             break
@@ -81,11 +85,16 @@ def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -
     return found
 
 
-def _row_bits(calibration: Calibration, index: int) -> int:
+def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     """The finest format that holds what rows gave; pre-activations have twelve bits, more would be lost."""
     names = [name for layer, name in calibration.histograms if layer == index and name.startswith("over_")]
     largest = max(float(calibration.largest(index, name)[0]) for name in names)
-    return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), 4, 12))
+    return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), _least_row_bits(layer), 12))
+
+
+def _least_row_bits(layer: CellWeights) -> int:
+    """Rows that are themselves the hidden state must fit its Q8.23."""
+    return 8 if isinstance(layer, DenseLayerWeights) else 4
 
 
 class _Rows:
@@ -94,7 +103,9 @@ class _Rows:
     def __init__(self, layer: CellWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
         self._layer, self._calibration, self._place, self._row_bits = layer, calibration, place, row_bits
         kernel = layer.kernel.astype(np.float64).reshape(-1, layer.features)
-        self._kernel, self._recurrent = kernel * place.gain, layer.recurrent.astype(np.float64).reshape(-1, layer.units)
+        self._kernel = kernel * place.gain
+        if not isinstance(layer, DenseLayerWeights):
+            self._recurrent = layer.recurrent.astype(np.float64).reshape(-1, layer.units)
         self._moved = kernel @ place.offset
 
     def layer(self) -> NativeLayer:
@@ -102,6 +113,10 @@ class _Rows:
         formats = place.scheme, self._row_bits, place.hidden_bits
         if isinstance(layer, GruWeights):
             return self._gru(layer, *formats)
+        if isinstance(layer, DenseLayerWeights):
+            bias, features = layer.bias[0] + self._moved, slice(layer.features)
+            rows = self._block(slice(None), self._kernel, bias, place.x, features)
+            return NativeDense((rows,), *formats, layer.activation, reach_bits(layer, self._calibration, place.index))
         both = self._summed(slice(None), layer.bias[0])
         if not isinstance(layer, FastGrnnWeights):
             return NativeRnn(both, *formats)

@@ -82,7 +82,7 @@ class _Wide(_Quantiser):
         integer: list[NativeLayer] = []
         for index, (layer, bits) in enumerate(zip(layers, formats.hidden_bits, strict=True)):
             hidden = layer.hidden(bits)
-            integer.append(self._layer(index, x, hidden, bits))
+            integer.append(self._layer(index, x, hidden, bits - layer.reach_bits))
             x = hidden
         return self._assemble(integer, x, encoding)
 

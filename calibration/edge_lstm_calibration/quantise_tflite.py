@@ -20,6 +20,11 @@ from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_
 _TINY = 1e-9
 
 
+def can_fuse(model: FloatModel) -> bool:
+    """Whether TFLite's fused integer op can hold a model: all of its layers are LSTMs."""
+    return all(isinstance(layer, LstmWeights) for layer in model.layers)
+
+
 def quantise_tflite(model: FloatModel, calibration: Calibration, rounding: str = "compensated") -> TfliteModel:
     """The integer model of the fused op, for arithmetics ``tflite`` and ``tflm``.
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
-from edge_lstm.cell_weights import CELLS
-from edge_lstm.integer import Arithmetic, IntegerModel, NativeLayer, NativeModel, TfliteLstm
-from edge_lstm.model import GATES, FloatModel
+from edge_lstm.integer import Arithmetic, IntegerModel, NativeDense, NativeLayer, NativeModel, TfliteLstm
+from edge_lstm.model import CELLS, GATES, FloatModel
 from edge_lstm.reference import Network, network, replay
 
 Array = NDArray[Any]
@@ -76,7 +75,8 @@ def tensor_codes(model: IntegerModel) -> dict[Key, Code]:
 
 def _native_codes(layer: NativeLayer) -> dict[str, Code]:
     # A pre-activation whose tanh is taken is held twice.
-    codes = {f"{gate}_pre": _pre(2 if gate in ("g", "n") else 1) for gate in layer.gates}
+    doubled = {"g", "n"} if not isinstance(layer, NativeDense) or layer.activation == "tanh" else set()
+    codes = {f"{gate}_pre": _pre(2 if gate in doubled else 1) for gate in layer.gates}
     low = -128 if layer.scheme == "w8a8" else -layer.hidden_limit
     high = 127 if layer.scheme == "w8a8" else layer.hidden_limit
     return codes | {

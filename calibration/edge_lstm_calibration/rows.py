@@ -50,8 +50,8 @@ class Columns:
 
 
 def hidden_columns(units: int, bits: int, reach_bits: int = 0) -> Columns:
-    """A hidden state of ``bits`` fraction bits, within ±2**reach_bits, as the columns of the next block."""
-    return Columns(np.full(units, 2.0**-bits), np.full(units, 1 << (bits + reach_bits)))
+    """A hidden state within ±2**reach_bits, in codes of ``bits`` bits and a sign, as the columns of the next block."""
+    return Columns(np.full(units, 2.0 ** (reach_bits - bits)), np.full(units, 1 << bits))
 
 
 def weight_steps(weights: Float64, columns: Columns) -> Float64:

@@ -19,6 +19,7 @@ hidden state in full precision in c, from which h is rounded; up(v) = sat16(v <<
     both      c = (n << 8) + ((z·(c - (n << 8)) >> 16) << 1)
     fastgrnn  z = σ(up(a + d))          n = tanh(up(2(a + d + e)))            w = ν + (ζ·(2**15 - z) >> 15)
               c = clamp(((z·c >> 16) << 1) + (w·n >> 7), ±2**(23 + reach))
+    dense     c = σ(up(a)) << 8,  tanh(up(2a)) << 8,  clamp(a << (23 - b), ±2**(23 + reach)), or of max(a, 0) for relu
 
 Every shift is arithmetic (floor); the rounding half of the requantisation is in B. This module and the C kernels
 are the only two places where these rules are written, and they give equal bytes.
@@ -128,6 +129,12 @@ def leak(z: Int32, c: Int32, n: Int32, zeta: int, nu: int, reach_bits: int) -> I
 def _product_above(gate: Int32, value: Int32) -> Int32:
     """``gate·value >> 16`` of 15 and 32 bits, without 64 bits."""
     return np.asarray(gate * (value >> 16) + ((gate * (value & 0xFFFF)) >> 16), np.int32)
+
+
+def widen_rows(rows: Int32, row_bits: int, reach_bits: int) -> Int32:
+    """Rows of 8 fraction bits or more as a hidden state, Q8.23, saturated at ±2**reach_bits."""
+    limit = 1 << (CELL_FRACTION_BITS + reach_bits)
+    return np.asarray(np.clip(rows << (CELL_FRACTION_BITS - row_bits), -limit, limit), np.int32)
 
 
 def show_hidden(c: Int32, hidden_bits: int, narrow: bool) -> Int32:

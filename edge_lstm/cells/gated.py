@@ -1,4 +1,4 @@
-"""GRU, simple RNN and FastGRNN in floating point; their equations are in ``edge_lstm.cell_weights``.
+"""GRU, simple RNN, FastGRNN and the dense layer in floating point; their equations are in ``edge_lstm.cell_weights``.
 
 Besides what every cell tells a tap, these tell ``over_x`` and ``over_h``: the rows over x and over h before they are
 added, because integers saturate each by itself; and a GRU that resets before its product tells ``reset``, which is r·h.
@@ -6,12 +6,13 @@ added, because integers saturate each by itself; and a GRU that resets before it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.cells.common import Array, CellTap, report, sigmoid
-from edge_lstm.model import FastGrnnWeights, GruWeights, RnnWeights
+from edge_lstm.model import DenseLayerWeights, FastGrnnWeights, GruWeights, RnnWeights
 
 
 class _FloatCell:
@@ -82,6 +83,32 @@ class FloatFastGrnn(_FloatCell):
             _tell_rows(tap, over_x + self._bias[0], over_h)
             report(tap, FastGrnnWeights.gates, x, h, (z_pre, n_pre), (z, n), h_new, h_new)
         return h_new, h_new
+
+
+class FloatDense:
+    def __init__(self, weights: DenseLayerWeights) -> None:
+        self.units, self._activation = weights.units, ACTIVATIONS[weights.activation]
+        self._kernel, self._bias = weights.kernel[0].T.astype(np.float64), weights.bias[0].astype(np.float64)
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        return np.zeros((batch, self.units)), np.zeros((batch, self.units))
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c  # remembers nothing
+        pre = x @ self._kernel + self._bias
+        h_new = self._activation(pre)
+        if tap is not None:
+            tap("over_x", pre)
+            report(tap, DenseLayerWeights.gates, x, h, (pre,), (h_new,), h_new, h_new)
+        return h_new, h_new
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": np.asarray,
+    "relu": lambda z: np.maximum(z, 0.0),
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+}
 
 
 def _tell_rows(tap: CellTap, over_x: Any, over_h: Any) -> None:

@@ -1,4 +1,4 @@
-"""GRU, simple RNN and FastGRNN in ``edge_lstm.arithmetic.native``, on (B, F) codes; the steps are written out there."""
+"""GRU, simple RNN, FastGRNN and the dense layer in ``edge_lstm.arithmetic.native``, where their steps are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.cells.common import AffineRows, Array, Cell, CellTap, report
-from edge_lstm.integer import Int32, NativeCell, NativeFastGrnn, NativeGru, NativeGruBefore, NativeRnn
+from edge_lstm.integer import Int32, NativeCell, NativeDense, NativeFastGrnn, NativeGru, NativeGruBefore, NativeRnn
 
 
 class _NativeCell:
@@ -17,14 +17,14 @@ class _NativeCell:
 
     def __init__(self, layer: NativeCell) -> None:
         self.units, self._layer = layer.units, layer
-        self._over_x, self._over_h, *self._more = [AffineRows(block) for block in layer.blocks]
+        self._over_x, *self._more = [AffineRows(block) for block in layer.blocks]
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         shape = (batch, self.units)
         return np.zeros(shape, np.int32), np.zeros(shape, np.int32)
 
     def _rows(self, x: Array, h: Array) -> tuple[Int32, Int32]:
-        return native.saturate16(self._over_x(x)), native.saturate16(self._over_h(h))
+        return native.saturate16(self._over_x(x)), native.saturate16(self._more[0](h))
 
     def _pre(self, rows: Array) -> Int32:
         return native.rows_to_z(rows, self._layer.row_bits)
@@ -52,8 +52,8 @@ class NativeGruCell(_NativeCell):
 
     def _reset(self, r: Int32, h: Array, d_n: Int32) -> Int32:
         """What the candidate takes of the hidden state."""
-        if self._more:
-            return native.saturate16(self._more[0](native.reset_product(r, np.asarray(h, np.int32))))
+        if len(self._more) > 1:
+            return native.saturate16(self._more[1](native.reset_product(r, np.asarray(h, np.int32))))
         return native.reset_product(r, d_n)
 
 
@@ -87,6 +87,33 @@ class NativeFastGrnnCell(_NativeCell):
         return h_new, c_new
 
 
+class NativeDenseLayer(_NativeCell):
+    """On (B, F) codes, as all."""
+
+    def __init__(self, layer: NativeDense) -> None:
+        super().__init__(layer)
+        self._activation, self._reach_bits = layer.activation, layer.reach_bits
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c  # remembers nothing
+        a = native.saturate16(self._over_x(x))
+        pre = self._pre(2 * a if self._activation == "tanh" else a)
+        if self._activation in ("tanh", "sigmoid"):
+            n = _tanh(pre) if self._activation == "tanh" else _sigmoid(pre)
+            c_new = np.asarray(n << 8, np.int32)
+        else:
+            n = _relu(a) if self._activation == "relu" else a
+            c_new = native.widen_rows(n, self._layer.row_bits, self._reach_bits)
+        h_new = self._show(c_new)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (pre,), (n,), c_new, h_new)
+        return h_new, c_new
+
+
+def _relu(rows: Int32) -> Int32:
+    return np.asarray(np.maximum(rows, 0), np.int32)
+
+
 def _sigmoid(z: Int32) -> Int32:
     return np.asarray(native.sigmoid_table()[z + 32768], np.int32)
 
@@ -100,5 +127,6 @@ NATIVE_STEPS: dict[type, Callable[[Any], Cell]] = {
     NativeGruBefore: NativeGruCell,
     NativeRnn: NativeRnnCell,
     NativeFastGrnn: NativeFastGrnnCell,
+    NativeDense: NativeDenseLayer,
 }
 """The step of each kind of layer."""

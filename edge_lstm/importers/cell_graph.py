@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import MOST_UNITS
-from edge_lstm.model import CellWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnWeights
 
 Key = Hashable
 
@@ -76,7 +76,7 @@ class Step:
         cell_before: the one before; None where it is zero and does not show.
     """
 
-    weights: CellWeights
+    weights: RecurrentWeights
     x: Key
     h: Key
     cell: Expression | None = None

@@ -12,7 +12,7 @@ from edge_lstm.importers.chain import Array, Chain, Part
 from edge_lstm.importers.limits import refuse_large
 from edge_lstm.importers.tf_checkpoint import Checkpoint
 from edge_lstm.importers.tf_graph import SavedGraph
-from edge_lstm.importers.tf_values import Evaluation, Row
+from edge_lstm.importers.tf_values import Evaluation, Row, scaled_part
 
 GRAPH = "saved_model.pb"
 
@@ -48,9 +48,8 @@ def read_saved_model(path: Path) -> Chain:
         ) from error
     if not isinstance(row, Row):
         raise ModelError(f"{path}: its layers cannot be told from its graph; give the .keras file of the model")
+    row = scaled_part(row)
     parts = list(row.parts)
-    if row.scale is not None:
-        parts.append(Part("output", "scaling", obstacle="scales its outputs; leave that out"))
     if tuple(a for a in row.axes if a != "time") != ("batch", "features") or len(row.axes) != len(
         signature.output_shape
     ):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from edge_lstm.importers.chain import (
     Normalise,
     Part,
     Recurrent,
+    Stretch,
     dense_weights,
 )
 from edge_lstm.importers.limits import MOST_UNITS, Budget
@@ -179,12 +180,19 @@ class _Frame:
         rows.sort(key=lambda row: all(not part.obstacle for part in row.parts))  # what stands in a way already, first
         if rows and self.algebra is None:
             return [
-                _in_the_way(rows[0], node, _REFUSED.get(node.op, "cannot be imported; use LSTM layers and one Dense"))
+                _in_the_way(
+                    rows[0],
+                    node,
+                    _REFUSED.get(node.op, _UNKNOWN),
+                )
             ]
         return [None]
 
     def fixed(self, value: Value) -> Array | None:
         return self.all.variable(value)
+
+
+_UNKNOWN = "cannot be imported; use LSTM, GRU or simple RNN layers and Dense"
 
 
 def _in_the_way(row: Row, node: Node, why: str) -> Row:
@@ -233,7 +241,7 @@ def _matmul(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
             return _in_the_way(value, node, f"has {outputs:,} outputs, the limit is {MOST_UNITS:,}")
         if value.axes[-1] != "features":
             return _in_the_way(value, node, "takes numbers of several steps together; give it the steps one by one")
-        value = _scaled_part(value)
+        value = scaled_part(value)
         part = Part(_layer(node), "Dense", dense_weights(weights, np.zeros(outputs)), f"{outputs} outputs")
         return Row((*value.parts, part), value.axes)
     if isinstance(value, _EXPRESSIONS) and frame.algebra is not None:
@@ -307,7 +315,7 @@ def _quotient(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
 def _unary(function: Callable[[Array], Array]) -> Callable[[_Frame, Node, list[Value]], Value]:
     def take(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
         if isinstance(inputs[0], Row):
-            return _in_the_way(inputs[0], node, "cannot be imported; use LSTM layers and one Dense")
+            return _in_the_way(inputs[0], node, _UNKNOWN)
         fixed = frame.fixed(inputs[0])
         with np.errstate(all="ignore"):
             return None if fixed is None or fixed.size > 2**20 else function(fixed)
@@ -318,7 +326,7 @@ def _unary(function: Callable[[Array], Array]) -> Callable[[_Frame, Node, list[V
 def _maximum(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
     x, y = frame.fixed(inputs[0]), frame.fixed(inputs[1])
     if isinstance(inputs[0], Row):
-        return _in_the_way(inputs[0], node, "cannot be imported; use LSTM layers and one Dense")
+        return _in_the_way(inputs[0], node, _UNKNOWN)
     return None if x is None or y is None else _together(x, y, np.maximum)
 
 
@@ -345,11 +353,13 @@ def _affine(row: Row, node: Node, factor: Array, summand: Array) -> Row:
     return replace(row, scale=scale * factor, offset=offset * factor + summand)
 
 
-def _scaled_part(row: Row) -> Row:
+def scaled_part(row: Row) -> Row:
     """The row with what was done to its channels as a part of its own."""
     if row.scale is None or row.offset is None:
         return row
     scale, offset = np.broadcast_arrays(row.scale, row.offset)
+    if any(isinstance(part.does, Recurrent | DenseWeights) for part in row.parts):
+        return Row((*row.parts, Part("scaling", "Mul, Add", Stretch(scale, offset))), row.axes)
     sound = np.isfinite(scale).all() and np.isfinite(offset).all() and (scale > 0).all()
     part = (
         Part("scaling", "Normalization", Normalise(-offset / scale, 1 / scale), "becomes the scaling of the channels")
@@ -366,14 +376,13 @@ def _expression(frame: _Frame, value: Value) -> Expression | None:
     return None if fixed is None or (fixed.ndim > 1 and min(fixed.shape) > 1) else constant(fixed)
 
 
-def _squash(name: str) -> Callable[[_Frame, Node, list[Value]], Value]:
+def _squash(name: Literal["sigmoid", "tanh", "relu"]) -> Callable[[_Frame, Node, list[Value]], Value]:
     def take(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
         value = inputs[0]
         if isinstance(value, Row):
-            if name != "sigmoid":
-                return _in_the_way(value, node, "a head here is linear, softmax or one sigmoid; train it so")
-            note = "becomes two logits, 0 and z, whose softmax is the same"
-            return Row((*value.parts, Part(_layer(node), node.op, Activation("sigmoid"), note)), value.axes)
+            value = scaled_part(value)
+            note = "at the end becomes two logits, 0 and z" if name == "sigmoid" else ""
+            return Row((*value.parts, Part(_layer(node), node.op, Activation(name), note)), value.axes)
         return Squashed(name, value) if isinstance(value, _EXPRESSIONS) else None
 
     return take
@@ -383,7 +392,7 @@ def _softmax(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: 
     value = inputs[0]
     if not isinstance(value, Row):
         return None
-    note = "the model keeps logits, a stream makes probabilities of them"
+    note, value = "the model keeps logits, a stream makes probabilities of them", scaled_part(value)
     return Row((*value.parts, Part(_layer(node), node.op, Activation("softmax"), note)), value.axes)
 
 
@@ -434,7 +443,7 @@ def _strided_slice(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
         )
         if axis < 0 or not others or axis >= len(value.axes) or value.axes[axis] != "time" or first[axis] != -1:
             return None  # a step whose size alone is asked for, or one that we cannot give
-        value = _scaled_part(value)
+        value = scaled_part(value)
         part = Part(_layer(node), "last step", LastStep())
         return Row((*value.parts, part), tuple(a for a in value.axes if a != "time"))
     if isinstance(value, Linear) and frame.algebra is not None and not shrink:
@@ -456,7 +465,7 @@ def _list_of(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: 
         return None
     if value.axes != ("time", "batch", "features"):
         return _in_the_way(value, node, "goes through another axis than time; give the .keras file")
-    return Steps(_scaled_part(value))
+    return Steps(scaled_part(value))
 
 
 def _reserve(frame: _Frame, node: Node, inputs: list[Value]) -> Value:  # noqa: ARG001
@@ -545,6 +554,7 @@ _OPERATORS: dict[str, _Take] = {
     "Maximum": _maximum,
     "Sigmoid": _squash("sigmoid"),
     "Tanh": _squash("tanh"),
+    "Relu": _squash("relu"),
     "Softmax": _softmax,
     "Split": _split,
     "Unpack": _unpack,
@@ -572,5 +582,4 @@ _REFUSED = {
     "ConcatV2": "joins two ways through the network; only layers in a row can be imported",
     "CudnnRNN": "is for one GPU alone; give the .keras file",
     "CudnnRNNV3": "is for one GPU alone; give the .keras file",
-    "Relu": "a head here is linear, softmax or one sigmoid; train it so",
 }

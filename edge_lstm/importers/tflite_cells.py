@@ -15,7 +15,7 @@ from edge_lstm.errors import ModelError
 from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.tflite_graph import Graph, Operator
-from edge_lstm.model import CellWeights, LstmWeights
+from edge_lstm.model import LstmWeights, RecurrentWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class CellFound:
     """
 
     kind: str
-    weights: CellWeights
+    weights: RecurrentWeights
     source: int
     time_axis: int | None
     every_step: bool

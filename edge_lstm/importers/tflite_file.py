@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,13 +26,14 @@ from edge_lstm.importers.chain import (
     Normalise,
     Part,
     Recurrent,
+    Stretch,
     dense_weights,
-    lstm_weights,
+    single,
 )
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.tflite_cells import CellFound, Cells
 from edge_lstm.importers.tflite_graph import Graph, Operator, Tensor, damage_named, read_graphs
-from edge_lstm.model import DenseWeights
+from edge_lstm.model import DenseWeights, LstmWeights
 
 _MOST_NUMBERS = 2**22
 """Of a tensor between operators: a thousand steps of a thousand units, four times."""
@@ -82,6 +83,8 @@ class _Flow:
         width: numbers a step.
         steps: of a sequence; 1 after the last was picked.
         places: of its shape, which number each is: (sequence · steps + step) · width + feature.
+        scale, offset: of what was done to the numbers of a step since the last part.
+        behind: kinds, actions and notes of further parts of the operator that is being taken.
     """
 
     batch: int
@@ -91,6 +94,7 @@ class _Flow:
     parts: list[Part] = field(default_factory=list)
     scale: Array | None = None
     offset: Array | None = None
+    behind: list[tuple[str, Does, str]] = field(default_factory=list)
 
     def restart(self, shape: tuple[int, ...], width: int) -> None:
         """The places of an operator that gives ``width`` numbers for every row of numbers before."""
@@ -141,6 +145,7 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
         steps if steps > 1 else None,
         batch if batch > 1 else None,
         tuple(notes),
+        carried=steps == 1,
         rounded=quantised,
         grid=grid,
     )
@@ -206,7 +211,7 @@ def _take(graph: Graph, made: _Made, flow: _Flow) -> None:
     kind, taken = by.kind, _cell if isinstance(by, CellFound) else _MOVED if by.kind in _MOVES else _TAKEN.get(by.kind)
     try:
         if made.obstacle or taken is None:
-            why = "cannot be imported; use LSTM layers and one Dense"
+            why = "cannot be imported; use LSTM, GRU or simple RNN layers and Dense"
             raise ModelError(_REFUSED.get(kind) or made.obstacle or why)
         if taken is not _scaled:
             _end_scaling(flow)
@@ -218,8 +223,8 @@ def _take(graph: Graph, made: _Made, flow: _Flow) -> None:
         return
     if taken is not _scaled:
         flow.parts.append(Part(tensor.name or kind, kind, does, note))
-    if isinstance(by, CellFound) and not by.every_step and by.time_axis is not None:
-        flow.parts.append(Part(tensor.name or kind, "last step", LastStep()))
+    flow.parts += [Part(tensor.name or kind, *more) for more in flow.behind]
+    flow.behind.clear()
 
 
 def _cell(graph: Graph, cell: CellFound, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
@@ -230,6 +235,8 @@ def _cell(graph: Graph, cell: CellFound, flow: _Flow) -> tuple[Does | None, str]
     flow.width = cell.weights.units
     places = np.arange(flow.batch * flow.steps * flow.width).reshape(flow.batch, flow.steps, flow.width)
     if not cell.every_step:
+        if cell.time_axis is not None:
+            flow.behind.append(("last step", LastStep(), ""))
         flow.steps, places = 1, np.arange(flow.batch * flow.width).reshape(flow.batch, flow.width)
     else:
         places = places.transpose(1, 0, 2)
@@ -288,7 +295,7 @@ def _lstm(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, s
         graph.bias(operator.input(12 + k), f"bias of gate {k}", operator.input(0), operator.input(1 + k), units)
         for k in range(4)
     ]
-    weights = lstm_weights(np.concatenate(kernel), np.concatenate(recurrent), np.concatenate(bias))
+    weights = LstmWeights(*(single(np.stack(gates)) for gates in (kernel, recurrent, bias)))
     flow.width = units
     flow.places = np.arange(flow.batch * flow.steps * units).reshape(flow.batch, flow.steps, units)
     if time_major:
@@ -324,8 +331,9 @@ _ACTIVATIONS = {0: "nothing", 1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh
 
 def _dense(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:
     activation = operator.options.FusedActivationFunction() if operator.options else 0
-    if activation:
-        raise ModelError(f"ends in {_ACTIVATIONS.get(activation, activation)}: a head here is linear; train it so")
+    squashes = _ACTIVATIONS.get(activation, f"activation {activation}")
+    if activation and squashes not in _SQUASHING:
+        raise ModelError(f"ends in {squashes}; a dense layer here ends in relu, tanh or sigmoid")
     _by_rows(flow)
     weights = graph.weights(operator.input(1), "weights", (None, flow.width))
     outputs = len(weights)
@@ -333,6 +341,8 @@ def _dense(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, 
         raise ModelError(f"has {outputs:,} outputs, the limit is {MOST_UNITS:,}; train a smaller layer")
     bias = graph.bias(operator.input(2), "bias", operator.input(0), operator.input(1), outputs)
     flow.restart((*flow.places.shape[:-1], outputs), outputs)
+    if activation:
+        flow.behind.append((squashes, Activation(squashes), ""))  # type: ignore[arg-type]  # of the table
     return dense_weights(weights, bias), f"{outputs} outputs{_scales(graph, operator.inputs[1:2])}"
 
 
@@ -343,8 +353,13 @@ def _softmax(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None
     return Activation("softmax"), "the model keeps logits, a stream makes probabilities of them"
 
 
-def _logistic(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
-    return Activation("sigmoid"), "becomes two logits, 0 and z, whose softmax is the same"
+def _squashed(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
+    name = _SQUASHES[operator.kind]
+    return Activation(name), "at the end becomes two logits, 0 and z" if name == "sigmoid" else ""
+
+
+_SQUASHES: dict[str, Literal["sigmoid", "tanh", "relu"]] = {"LOGISTIC": "sigmoid", "TANH": "tanh", "RELU": "relu"}
+_SQUASHING = set(_SQUASHES.values())
 
 
 def _recoded(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
@@ -388,11 +403,14 @@ def _scaled(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None,
 
 
 def _end_scaling(flow: _Flow) -> None:
-    """What SUB, MUL and their like make together becomes one normalisation."""
+    """What SUB, MUL and their like make together becomes one normalisation, or one scaling of what a head gives."""
     if flow.scale is None or flow.offset is None:
         return
     scale, offset = flow.scale, flow.offset
     flow.scale = flow.offset = None
+    if any(isinstance(part.does, Recurrent | DenseWeights) for part in flow.parts):
+        flow.parts.append(Part("scaling", "MUL, ADD", Stretch(scale, offset)))
+        return
     if not (np.isfinite(scale).all() and np.isfinite(offset).all() and (scale > 0).all()):
         flow.parts.append(
             Part("scaling", "SUB, MUL", obstacle="scales by a number that is not positive; scale otherwise")
@@ -496,7 +514,7 @@ _TAKEN: dict[str, _Take] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
     "FULLY_CONNECTED": _dense,
     "SOFTMAX": _softmax,
-    "LOGISTIC": _logistic,
+    **dict.fromkeys(_SQUASHES, _squashed),
     "QUANTIZE": _recoded,
     "DEQUANTIZE": _recoded,
     **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), _scaled),

@@ -12,14 +12,22 @@ from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fused import RULES, FusedRules
 from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.common import AffineRows, Cell, CellTap
-from edge_lstm.cells.gated import FloatFastGrnn, FloatGru, FloatRnn
+from edge_lstm.cells.gated import FloatDense, FloatFastGrnn, FloatGru, FloatRnn
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
-from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.cells.native_gated import NATIVE_STEPS
+from edge_lstm.cells.step_chain import step_cells
 from edge_lstm.errors import ModelError
 from edge_lstm.integer import Affine, Arithmetic, NativeLstm, NativeModel, TfliteDense, TfliteModel
 from edge_lstm.integer_step import StepModel
-from edge_lstm.model import DenseWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import (
+    DenseLayerWeights,
+    DenseWeights,
+    FastGrnnWeights,
+    FloatModel,
+    GruWeights,
+    LstmWeights,
+    RnnWeights,
+)
 
 Array = NDArray[Any]
 State = tuple[tuple[Array, Array], ...]
@@ -34,6 +42,7 @@ FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
     GruWeights: FloatGru,
     RnnWeights: FloatRnn,
     FastGrnnWeights: FloatFastGrnn,
+    DenseLayerWeights: FloatDense,
 }
 """The step of each kind of layer in floating point."""
 
@@ -85,7 +94,7 @@ def network(
     _require(arithmetic, (None, *RULES), "a tflite model")
     kind = cast(TfliteArithmetic, arithmetic or "tflite")
     if isinstance(model, StepModel):
-        return Network([StepCell(layer, kind) for layer in model.layers], FullyConnected(model.head, kind))
+        return Network(step_cells(model.layers, kind), FullyConnected(model.head, kind))
     rules = RULES[kind]
     cells: list[Cell] = [FusedLstm(layer, rules) for layer in model.layers]
     return Network(cells, _dense_head(model.head, rules))

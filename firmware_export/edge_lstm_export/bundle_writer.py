@@ -18,6 +18,7 @@ from edge_lstm.bundle import (
     C_FOLDER,
     FLOAT_MODEL,
     GOLDEN,
+    KERAS,
     MANIFEST,
     MODEL_FILES,
     NPU_FOLDER,
@@ -30,12 +31,14 @@ from edge_lstm.bundle import (
     TFLITE_STEP,
     compiled_from,
 )
+from edge_lstm.errors import ExportError
 from edge_lstm.integer import CArithmetic, NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import encode_model, interface_to_json
 from edge_lstm_export.c_source import write_c, write_c_float, write_c_tflm
 from edge_lstm_export.golden import Golden, choose, encode_golden, golden
+from edge_lstm_export.keras_model import keras_model, keras_obstacle
 from edge_lstm_export.linux import LINUX_FILES, own_library
 from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -46,10 +49,10 @@ Recordings = Sequence[NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Integers:
-    """The integer models of one float model."""
+    """The integer models of one float model; ``tflite`` is None where TFLite has no fused op for a layer."""
 
     native: NativeModel
-    tflite: TfliteModel
+    tflite: TfliteModel | None
     step: StepModel
 
 
@@ -74,24 +77,30 @@ def int8_files(
     with ThreadPoolExecutor(1) as pool:
         library = pool.submit(own_library, integers.native)  # the compiler is a process of its own
         chosen = choose(recordings, model.interface.task.window)
+        vectors = {
+            "native": golden(integers.native, None, chosen),
+            "step": golden(integers.step, "tflite", chosen),
+            "step-tflm": golden(integers.step, "tflm", chosen),
+        }
         files = {
             FLOAT_MODEL: encode_model(model),
             MODEL_FILES["native"]: encode_model(integers.native),
-            MODEL_FILES["tflite"]: encode_model(integers.tflite),
             STEP_MODEL: encode_model(integers.step),
-            TFLITE_FUSED: fused_tflite(integers.tflite),
             TFLITE_STEP: step_tflite(integers.step),
-            **_golden_files(
-                {
-                    "native": golden(integers.native, None, chosen),
-                    "tflite": golden(integers.tflite, "tflite", chosen),
-                    "tflm": golden(integers.tflite, "tflm", chosen),
-                    "step": golden(integers.step, "tflite", chosen),
-                    "step-tflm": golden(integers.step, "tflm", chosen),
-                }
-            ),
         }
+        if integers.tflite is not None:
+            vectors |= {name: golden(integers.tflite, name, chosen) for name in ("tflite", "tflm")}
+            files |= {
+                MODEL_FILES["tflite"]: encode_model(integers.tflite),
+                TFLITE_FUSED: fused_tflite(integers.tflite),
+            }
+        files |= _golden_files(vectors)
         if c_arithmetic == "tflm":
+            if integers.tflite is None:
+                raise ExportError(
+                    "C in arithmetic tflm computes LSTM layers alone, and this model has others: "
+                    f"{', '.join(layer.cell for layer in model.layers)}; leave out c_arithmetic"
+                )
             sources = write_c_tflm(integers.tflite, kernel_set_name=kernel_set_name)
         else:
             sources = write_c(integers.native, kernel_set_name=kernel_set_name)
@@ -99,7 +108,7 @@ def int8_files(
 
 
 def float_files(model: FloatModel, recordings: Recordings) -> Files:
-    """Everything in a float bundle but its manifest; see ``int8_files``."""
+    """Everything in a float bundle but its manifest; see ``int8_files``. What Keras cannot hold has no Keras file."""
     chosen = choose(recordings, model.interface.task.window)
     files = {
         FLOAT_MODEL: encode_model(model),
@@ -107,7 +116,8 @@ def float_files(model: FloatModel, recordings: Recordings) -> Files:
         ONNX: onnx_model(model),
         **_golden_files({"float": golden(model, None, chosen)}),
     }
-    return files | _c_files(write_c_float(model)) | own_library(model)
+    keras = {KERAS: keras_model(model)} if keras_obstacle(model) is None else {}
+    return files | keras | _c_files(write_c_float(model)) | own_library(model)
 
 
 def _golden_files(vectors: Mapping[str, Golden]) -> Files:
@@ -157,7 +167,13 @@ def write_bundle(
 
 def sizes(model: FloatModel, files: Files, c_state: int) -> dict[str, int]:
     """What a user compares with a board: parameters, file sizes, and the state of one stream in C, in bytes."""
-    named = {"tflite": TFLITE_FUSED, "tflite_step": TFLITE_STEP, "tflite_float": TFLITE_FLOAT, "onnx": ONNX}
+    named = {
+        "tflite": TFLITE_FUSED,
+        "tflite_step": TFLITE_STEP,
+        "tflite_float": TFLITE_FLOAT,
+        "onnx": ONNX,
+        "keras": KERAS,
+    }
     return {
         "parameters": model.parameters,
         **{key: len(files[path]) for key, path in named.items() if path in files},
@@ -175,6 +191,7 @@ def _arithmetics(files: Files) -> dict[str, list[str]]:
         TFLITE_STEP: ["step", "step-tflm"],
         TFLITE_FLOAT: ["float"],
         ONNX: ["float"],
+        KERAS: ["float"],
         MODEL_FILES["native"]: ["native"],
         MODEL_FILES["tflite"]: ["tflite", "tflm"],
         STEP_MODEL: ["step", "step-tflm"],
@@ -191,7 +208,7 @@ def _stated(content: bytes) -> dict[str, Any]:
 
 
 _PACKAGES = (
-    *("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime"),
+    *("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime", "h5py", "keras"),
     "ethos-u-vela",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_lstm.integer import NativeCell, NativeFastGrnn
+from edge_lstm.integer import NativeCell, NativeDense, NativeFastGrnn
 from edge_lstm_export.c_source.kernel_sets.base import Constant, KernelSet, Written, bytes_of, declare
 
 COMMON_FILES = ("el_gated.h", "el_sigmoid.c", "el_sigmoid.h")
@@ -31,6 +31,7 @@ _KERNELS = {
     "gru-before": _Kernel("el_gru_before.c", "el_gru_before", 7),
     "rnn": _Kernel("el_rnn.c", "el_rnn", 2),
     "fastgrnn": _Kernel("el_fastgrnn.c", "el_fastgrnn", 2),
+    "dense": _Kernel("el_dense.c", "el_dense", 1),
 }
 
 
@@ -65,6 +66,6 @@ def _members(layer: NativeCell, name: str, blocks: list[str]) -> list[str]:
     pointers = [f"&{name}_{block}" if block in blocks else "NULL" for block in _BLOCKS]
     leaks = isinstance(layer, NativeFastGrnn)
     numbers = (layer.zeta, layer.nu) if isinstance(layer, NativeFastGrnn) else (0, 0)
-    reach = layer.reach_bits if isinstance(layer, NativeFastGrnn) else 0
-    shown = [*numbers, 12 - layer.row_bits, reach, int(layer.scheme == "w8a8")]
+    activation = f"EL_{layer.activation.upper()}" if isinstance(layer, NativeDense) else "EL_LINEAR"
+    shown = [*numbers, 12 - layer.row_bits, layer.reach, int(layer.scheme == "w8a8"), activation]
     return [*pointers, f"{name}_candidate" if leaks else "NULL", *map(str, shown)]

@@ -94,7 +94,7 @@ def _require_ranges(model: NativeModel) -> None:
             NARROW_SHIFTS.start,
             NARROW_SHIFTS.stop - 1,
         ),
-        ("hidden bits", [layer.hidden_bits for layer in model.layers], 3, 12),
+        ("hidden bits", [layer.hidden_bits for layer in model.layers], 0, 12),
     ):
         require_within(what, values, low, high)
     if len({layer.scheme for layer in model.layers}) > 1:
@@ -107,7 +107,8 @@ def _require_accumulators(model: NativeModel) -> None:
     codes = np.maximum(np.abs(model.encoding.low), np.abs(model.encoding.high)).astype(np.int64)
     for index, layer in enumerate(model.layers):
         hidden = np.full(layer.units, layer.hidden_limit)
-        limits = [np.concatenate([codes, hidden])] if len(layer.blocks) == 1 else [codes, hidden, hidden]
+        joint = isinstance(layer, NativeLstm) and len(layer.blocks) == 1
+        limits = [np.concatenate([codes, hidden])] if joint else [codes, hidden, hidden]
         for block, limit in zip(layer.blocks, limits, strict=False):
             _require_narrow(f"layer {index}", block, limit)
         codes = hidden

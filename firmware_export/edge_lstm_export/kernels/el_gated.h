@@ -15,9 +15,12 @@ typedef struct {
     uint16_t zeta;             /* FastGRNN, Q0.15 */
     uint16_t nu;
     uint8_t scale_bits; /* rows are Q3.12 less so many bits */
-    uint8_t reach_bits; /* FastGRNN: |c| <= 2^this */
+    uint8_t reach_bits; /* FastGRNN, dense: |c| <= 2^this */
     uint8_t narrow;     /* h saturates to int8 */
+    uint8_t activation; /* dense: of el_activation */
 } el_gated;
+
+enum el_activation { EL_LINEAR, EL_RELU, EL_TANH, EL_SIGMOID };
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +31,7 @@ void el_gru(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
 void el_gru_before(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
 void el_rnn(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
 void el_fastgrnn(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_dense(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
 
 #ifdef __cplusplus
 }
@@ -51,6 +55,13 @@ static inline int32_t el_gated_product(int32_t gate, int32_t value)
 static inline int32_t el_gated_reset(int32_t r, int32_t v)
 {
     return (r * v + 16384) >> 15;
+}
+
+/* c within what the layer reaches. */
+static inline int32_t el_gated_clamp(const el_gated *cell, int32_t c)
+{
+    const int32_t limit = (int32_t)1 << (23 + cell->reach_bits);
+    return c > limit ? limit : c < -limit ? -limit : c;
 }
 
 /* New hidden state of unit u, in full precision and shown. */

@@ -44,7 +44,7 @@ def for_accelerators(
 
     Args:
         files: of the bundle, by path.
-        units: of each LSTM layer.
+        units: of each layer.
 
     Raises:
         ExportError: if Vela cannot compile a layer so small.
@@ -62,6 +62,7 @@ def for_accelerators(
         placements = [
             compile_with_vela(source, files[source], target, states.get(source, ()))
             for source in (TFLITE_FUSED, TFLITE_STEP)
+            if source in files
         ]
         compiled |= {_npu_path(npu, each): each.content for each in placements}
         tables["npu"] = _npu_table(target, placements)
