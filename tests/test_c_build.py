@@ -39,7 +39,7 @@ MODELS: dict[str, Any] = {
     "w8a16": lambda: native_model("w8a16", features=9, units=(32,), outputs=6),
     "w8a8": lambda: native_model("w8a8", units=(7, 5), window=20),
     "float": lambda: float_model(units=(7, 5), kind="regress"),
-    "float of every cell": lambda: stacked(*STACKS["mixed"]),
+    "float of every cell": lambda: stacked(5, (*STACKS["mixed"][1], ("dense-relu", 4), ("dense-tanh", 3)), 3),
 }
 
 
