@@ -108,7 +108,7 @@ REFUSED = {
     "backwards": "go_backwards",
     "hard": "hard_sigmoid",
     "relu": "relu",
-    "softmax_between": "softmax between layers; only linear, relu, tanh, sigmoid can be there",
+    "softmax_between": "softmax between layers; only relu, tanh, sigmoid can be there",
     "two_softmaxes": "leave this out",
     "selu_between": "a dense layer here has softmax, sigmoid, relu, tanh or none",
     "sigmoids": "2 sigmoids",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 
-from edge_lstm.cell_weights import Activation as LayerActivation
 from edge_lstm.importers.chain import Activation, DenseLayer, LastStep, Part, Recurrent, Stretch, dense_weights
 from edge_lstm.model import DenseLayerWeights, DenseWeights
 
@@ -34,7 +32,7 @@ def _take_in(parts: list[Part], place: int) -> None:
             weights = affine(weights, does)
             parts[k] = replace(parts[k], does=None, note="in the weights of the dense layer")
         if isinstance(does, Activation):
-            if does.name not in get_args(LayerActivation):
+            if does.name not in _SQUASHING:
                 parts[k] = replace(parts[k], obstacle=f"is a {does.name} between layers; {_BETWEEN}")
                 break
             activation = does.name
@@ -45,7 +43,8 @@ def _take_in(parts: list[Part], place: int) -> None:
         parts[place] = replace(parts[place], does=DenseLayer(layer), note=f"{layer.units} units, a dense layer")
 
 
-_BETWEEN = f"only {', '.join(get_args(LayerActivation))} can be there"
+_SQUASHING = ("relu", "tanh", "sigmoid")
+_BETWEEN = f"only {', '.join(_SQUASHING)} can be there"
 
 
 def affine(head: DenseWeights, stretch: Stretch) -> DenseWeights:
