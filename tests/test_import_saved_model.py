@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("how", ["export", "save"])
-@pytest.mark.parametrize("name", ["last", "every", "sigmoid", "scaled", "gru", "fixed", "sequential"])
+@pytest.mark.parametrize("name", ["last", "every", "sigmoid", "scaled", "gru", "fixed", "sequential", "dense"])
 def test_an_imported_network_computes_what_keras_computes(files, name, how):
     """Two layers, every step or the last, a scaling, a GRU, as ``export`` and ``tf.saved_model.save`` write them."""
     example = np.load(files / f"{name}.npz")

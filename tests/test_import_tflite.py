@@ -16,6 +16,7 @@ from models import calibrated, float_model, tflite_model
 from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
+from edge_lstm.model import LstmWeights
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
 from edge_lstm_export.tflite.graph import ABSENT, Graph, schema
@@ -45,7 +46,7 @@ def test_a_fused_lstm_of_the_converter_computes_what_keras_computes(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["loop", "loop_every", "loop_without_bias", "loop_gru", "loop_gru_before", "loop_rnn", "unrolled"]
+    "name", ["loop", "loop_every", "loop_without_bias", "loop_gru", "loop_gru_before", "loop_rnn", "unrolled", "dense"]
 )
 def test_a_cell_of_plain_operators_computes_what_keras_computes(files, name):
     """Keras 3 converts to loops or unrolled steps alone: LSTM, GRU of both kinds, simple RNN."""
@@ -73,8 +74,7 @@ def test_an_unrolled_int8_network_is_compared_within_its_rounding(files, tmp_pat
 @pytest.mark.parametrize("name", ["last", "int8_float_ends"])
 def test_weights_that_are_not_the_originals_are_refused(tmp_path, monkeypatch, name):
     """Two gates in each other's place are further away than any rounding: exit code 1, and nothing is written."""
-    real = tflite_file.lstm_weights
-    monkeypatch.setattr(tflite_file, "lstm_weights", lambda *arrays: real(*arrays, (0, 1, 3, 2)))
+    monkeypatch.setattr(tflite_file, "LstmWeights", lambda *arrays: LstmWeights(*(a[[0, 1, 3, 2]] for a in arrays)))
     assert "litert computes other outputs" in refused(
         CONVERTED / f"{name}.tflite", "-o", tmp_path / "m.safetensors", "-q", code=1
     )

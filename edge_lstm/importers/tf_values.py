@@ -183,7 +183,7 @@ class _Frame:
                 _in_the_way(
                     rows[0],
                     node,
-                    _REFUSED.get(node.op, _UNKNOWN),
+                    REFUSED.get(node.op, UNKNOWN),
                 )
             ]
         return [None]
@@ -192,7 +192,7 @@ class _Frame:
         return self.all.variable(value)
 
 
-_UNKNOWN = "cannot be imported; use LSTM, GRU or simple RNN layers and Dense"
+UNKNOWN = "cannot be imported; use LSTM, GRU or simple RNN layers and Dense"
 
 
 def _in_the_way(row: Row, node: Node, why: str) -> Row:
@@ -315,7 +315,7 @@ def _quotient(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
 def _unary(function: Callable[[Array], Array]) -> Callable[[_Frame, Node, list[Value]], Value]:
     def take(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
         if isinstance(inputs[0], Row):
-            return _in_the_way(inputs[0], node, _UNKNOWN)
+            return _in_the_way(inputs[0], node, UNKNOWN)
         fixed = frame.fixed(inputs[0])
         with np.errstate(all="ignore"):
             return None if fixed is None or fixed.size > 2**20 else function(fixed)
@@ -326,7 +326,7 @@ def _unary(function: Callable[[Array], Array]) -> Callable[[_Frame, Node, list[V
 def _maximum(frame: _Frame, node: Node, inputs: list[Value]) -> Value:
     x, y = frame.fixed(inputs[0]), frame.fixed(inputs[1])
     if isinstance(inputs[0], Row):
-        return _in_the_way(inputs[0], node, _UNKNOWN)
+        return _in_the_way(inputs[0], node, UNKNOWN)
     return None if x is None or y is None else _together(x, y, np.maximum)
 
 
@@ -576,7 +576,7 @@ _OPERATORS: dict[str, _Take] = {
 
 _SIZES = {"Shape", "Size", "Rank", "ShapeN"}
 
-_REFUSED = {
+REFUSED = {
     "ReverseV2": "reads a sequence from its end, which a stream does not know; train forwards",
     "Conv2D": "cannot be imported; let the LSTM take the samples themselves",
     "ConcatV2": "joins two ways through the network; only layers in a row can be imported",

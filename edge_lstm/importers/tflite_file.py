@@ -33,6 +33,7 @@ from edge_lstm.importers.chain import (
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.tflite_cells import CellFound, Cells
 from edge_lstm.importers.tflite_graph import Graph, Operator, Tensor, damage_named, read_graphs
+from edge_lstm.importers.tflite_moves import MOVES
 from edge_lstm.model import DenseWeights, LstmWeights
 
 _MOST_NUMBERS = 2**22
@@ -208,11 +209,10 @@ def _surplus(graph: Graph, source: int, states: set[int]) -> list[Part]:
 
 def _take(graph: Graph, made: _Made, flow: _Flow) -> None:
     by, tensor = made.by, graph.tensor(made.index)
-    kind, taken = by.kind, _cell if isinstance(by, CellFound) else _MOVED if by.kind in _MOVES else _TAKEN.get(by.kind)
+    kind, taken = by.kind, _cell if isinstance(by, CellFound) else _MOVED if by.kind in MOVES else TAKEN.get(by.kind)
     try:
         if made.obstacle or taken is None:
-            why = "cannot be imported; use LSTM, GRU or simple RNN layers and Dense"
-            raise ModelError(_REFUSED.get(kind) or made.obstacle or why)
+            raise ModelError(REFUSED.get(kind) or made.obstacle or UNKNOWN)
         if taken is not _scaled:
             _end_scaling(flow)
         does, note = taken(graph, by, flow)
@@ -274,11 +274,11 @@ def _lstm(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, s
         if options
         else (0, 0.0, 0.0, False)
     )
-    for places, why in _VARIANTS:
+    for places, why in VARIANTS:
         if any(operator.input(k) >= 0 for k in places):
             raise ModelError(why)
     if operator.input(1) < 0 or operator.input(5) < 0:
-        raise ModelError("has no input gate of its own (CIFG); train an LSTM of four gates")
+        raise ModelError(COUPLED)
     if activation != _TANH:
         raise ModelError(f"squashes with {_ACTIVATIONS.get(activation, activation)}; an LSTM here squashes with tanh")
     if projection_clip or clip not in (0.0, _CONVERTERS_CLIP):
@@ -317,12 +317,14 @@ def _scales(graph: Graph, operands: tuple[int, ...]) -> str:
     return f", {tensors[0].kind.lower()} of scales {' '.join(scales)}" if scales else ""
 
 
-_VARIANTS = (
+VARIANTS = (
     ((9, 10, 11), "has peepholes, which a cell here has not; train it without"),
     ((16, 17), "has a projection, which a cell here has not; train it without"),
     ((20, 21, 22, 23), "has layer normalisation in its gates, which a cell here has not; train it without"),
 )
 """Which optional operands of an LSTM say what."""
+
+COUPLED = "has no input gate of its own (CIFG); train an LSTM of four gates"
 
 _TANH = 4
 _ACTIVATIONS = {0: "nothing", 1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh", 5: "sign_bit"}
@@ -426,7 +428,7 @@ def _end_scaling(flow: _Flow) -> None:
 
 def _moved(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:
     try:
-        places = _MOVES[operator.kind](graph, operator, flow.places)
+        places = MOVES[operator.kind](graph, operator, flow.places)
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise ModelError(
             f"does not fit the shape {flow.places.shape} it is given ({error}); convert it again"
@@ -446,71 +448,9 @@ def _moved(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, 
     return LastStep(), ""
 
 
-def _integers(graph: Graph, index: int) -> Array:
-    _, codes = graph.stored(index, "shape")
-    if codes.dtype.kind != "i" or codes.size > 8:
-        raise ModelError("moves numbers as its tensors do not say; convert the model again")
-    return codes.astype(np.int64)
-
-
-def _reshape(graph: Graph, operator: Operator, places: Array) -> Array:
-    shape = _integers(graph, operator.input(1)) if operator.input(1) >= 0 else operator.options.NewShapeAsNumpy()
-    return places.reshape([int(n) for n in np.ravel(shape)])
-
-
-def _as_file_says(graph: Graph, operator: Operator, places: Array) -> Array:
-    """SQUEEZE and EXPAND_DIMS keep the order, and the file gives the shape."""
-    return places.reshape(graph.tensor(operator.outputs[0]).shape)
-
-
-def _transpose(graph: Graph, operator: Operator, places: Array) -> Array:
-    return places.transpose([int(k) for k in _integers(graph, operator.input(1)).ravel()])
-
-
-def _strided_slice(graph: Graph, operator: Operator, places: Array) -> Array:
-    begin, end, stride = (_integers(graph, operator.input(k)).ravel() for k in (1, 2, 3))
-    options = operator.options
-    if options.EllipsisMask() or options.NewAxisMask() or options.Offset() or not len(begin) == len(end) == len(stride):
-        raise ModelError("slices in a way that no converter of an LSTM does; convert the model again")
-    picks: list[Any] = []
-    for k in range(len(begin)):
-        bit = 1 << k
-        if options.ShrinkAxisMask() & bit:
-            picks.append(int(begin[k]))
-        else:
-            start = None if options.BeginMask() & bit else int(begin[k])
-            picks.append(slice(start, None if options.EndMask() & bit else int(end[k]), int(stride[k])))
-    return np.asarray(places[tuple(picks)])
-
-
-def _slice(graph: Graph, operator: Operator, places: Array) -> Array:
-    begin, size = (_integers(graph, operator.input(k)).ravel() for k in (1, 2))
-    stops = [None if n < 0 else b + n for b, n in zip(begin, size, strict=True)]
-    return places[tuple(slice(int(b), stop) for b, stop in zip(begin, stops, strict=True))]
-
-
-def _gather(graph: Graph, operator: Operator, places: Array) -> Array:
-    if operator.options and operator.options.BatchDims():
-        raise ModelError("picks otherwise in each sequence; convert the model again")
-    picked = _integers(graph, operator.input(1))
-    if (picked < 0).any():
-        raise ModelError("picks a step of negative number; convert the model again")
-    return np.take(places, picked, axis=operator.options.Axis() if operator.options else 0)
-
-
-_MOVES: dict[str, Callable[[Graph, Operator, Array], Array]] = {
-    "RESHAPE": _reshape,
-    "SQUEEZE": _as_file_says,
-    "EXPAND_DIMS": _as_file_says,
-    "TRANSPOSE": _transpose,
-    "STRIDED_SLICE": _strided_slice,
-    "SLICE": _slice,
-    "GATHER": _gather,
-}
-
 _Take = Callable[[Graph, Any, _Flow], tuple[Does | None, str]]
 _MOVED: _Take = _moved
-_TAKEN: dict[str, _Take] = {
+TAKEN: dict[str, _Take] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
     "FULLY_CONNECTED": _dense,
     "SOFTMAX": _softmax,
@@ -530,7 +470,8 @@ _RECURRENT = {
 }
 """Their first operand is the sequence."""
 
-_REFUSED = {
+UNKNOWN = "cannot be imported; use LSTM, GRU or simple RNN layers and Dense"
+REFUSED = {
     "BIDIRECTIONAL_SEQUENCE_LSTM": "reads a sequence from its end, which a stream does not know; train forwards",
     "BIDIRECTIONAL_SEQUENCE_RNN": "reads a sequence from its end, which a stream does not know; train forwards",
     "REVERSE_V2": "reads a sequence from its end, which a stream does not know; train forwards",
