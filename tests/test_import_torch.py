@@ -137,7 +137,7 @@ ZEROS = {
 }
 REFUSED = {
     "backwards": (changed(lstm__weight_ih_l0_reverse=ZEROS[20, 3]), "reads backwards"),
-    "projection": (changed(lstm__weight_hr_l0=ZEROS[3, 5]), "projection"),
+    "projection of another layer": (changed(lstm__weight_hr_l0=ZEROS[3, 5]), "weight_hr has shape (3, 5)"),
     "kernel of another cell": (changed(lstm__weight_hh_l0=ZEROS[15, 5]), "expected (15, features)"),
     "no cell": (changed(lstm__weight_hh_l0=ZEROS[3, 5]), "expected (4 units, units) of an LSTM"),
     "two heads": (changed(other__weight=ZEROS[2, 6]), "is one of several, and a state dict does not say"),

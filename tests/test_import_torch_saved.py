@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from import_runs import is_alike, model_in, refused, run
 from safetensors.numpy import save_file
-from torch_models import GRID, MIXED, REFUSED
+from torch_models import GRID, MIXED, PROJECTED, REFUSED
 
 from edge_lstm.importers import read
 from edge_lstm.importers.torch_file import SUPPOSED_TANH
@@ -36,6 +36,32 @@ def test_an_import_computes_what_pytorch_computed(outputs, tmp_path, name, endin
     cell, layers, _ = GRID[name]
     assert [layer.cell for layer in model_in(path).layers] == [CELLS[cell]] * layers
     assert is_alike(path, outputs["x"], outputs[name])
+
+
+def test_a_projected_lstm_is_one_without_a_projection_and_a_dense_layer(outputs):
+    """PyTorch's own equations, https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html, on PyTorch's own file."""
+    path = SAVED / f"{PROJECTED}.pt"
+    state = read_state_dict(path)
+    series = outputs["x"].astype(np.float64)
+    for k in range(2):
+        kernel, recurrent, projection = (
+            state[f"lstm.{name}_l{k}"].astype(np.float64) for name in ("weight_ih", "weight_hh", "weight_hr")
+        )
+        bias = state[f"lstm.bias_ih_l{k}"].astype(np.float64) + state[f"lstm.bias_hh_l{k}"]
+        h, c, given = np.zeros((len(series), len(projection))), np.zeros((len(series), projection.shape[1])), []
+        for t in range(series.shape[1]):
+            i, f, g, o = np.split(series[:, t] @ kernel.T + h @ recurrent.T + bias, 4, axis=1)
+            c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+            h = (_sigmoid(o) * np.tanh(c)) @ projection.T
+            given.append(h)
+        series = np.stack(given, axis=1)
+    wanted = series @ state["fc.weight"].astype(np.float64).T + state["fc.bias"]
+    assert [layer.cell for layer in model_in(path).layers] == ["lstm", "dense"] * 2
+    assert is_alike(path, outputs["x"], wanted)
+
+
+def _sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
 
 
 @pytest.mark.parametrize("name", MIXED)

@@ -21,6 +21,7 @@ from edge_lstm.importers.chain import (
     Normalise,
     Part,
     Recurrent,
+    Stretch,
     dense_weights,
     part,
 )
@@ -225,6 +226,26 @@ def _normalisation(layer: Layer, features: int | None, weights: Weights) -> tupl
     return [part(layer.name, layer.kind, build, "becomes the scaling of the channels")], features
 
 
+def _batch_normalisation(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    config = layer.config
+
+    def build() -> Does:
+        if config.get("axis", -1) not in (-1, [-1], [2], 2):
+            raise ModelError(f"axis is {config['axis']!r}: a scaling here is one a feature; use axis=-1")
+        width = _width(features, "number of features")
+        kept = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
+        names = [*kept, "moving_mean", "moving_variance"]
+        found = {name: weights(name, k, (width,)).astype(np.float64) for k, name in enumerate(names)}
+        # The equation is that of Ioffe & Szegedy (2015) at inference, with Keras's epsilon.
+        gain = found.get("gamma", 1.0) / np.sqrt(found["moving_variance"] + float(config.get("epsilon", 1e-3)))
+        offset = found.get("beta", 0.0) - found["moving_mean"] * gain
+        if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
+            raise ModelError("its mean or variance is not finite, or negative; train it again")
+        return Stretch(gain, np.broadcast_to(offset, (width,)))
+
+    return [part(layer.name, layer.kind, build, "becomes a scaling")], features
+
+
 TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | None]]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
     "Dense": _dense,
@@ -232,6 +253,7 @@ TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | 
     "Activation": _activation,
     "Softmax": _activation,
     "Normalization": _normalisation,
+    "BatchNormalization": _batch_normalisation,
 }
 
 _TRAINING_ONLY = "acts in training alone"
@@ -255,7 +277,6 @@ REFUSED = {
     "Masking": "leaves out steps by their values, which no device does; train on sequences without padding",
     "Lambda": "is code, which is never run; replace it by a layer",
     "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "BatchNormalization": "cannot be imported; use Normalization before the recurrent layers",
     "Embedding": "takes tokens, a stream takes numbers; cannot be imported",
     "Conv1D": "cannot be imported; let the recurrent layer take the samples themselves",
     "Sequential": "is a model within the model; put its layers in the row themselves",

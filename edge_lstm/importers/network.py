@@ -24,6 +24,7 @@ from edge_lstm.importers.chain import (
     dense_weights,
 )
 from edge_lstm.importers.dense_layers import affine, with_dense_layers
+from edge_lstm.importers.scales import with_scales_taken_in
 from edge_lstm.model import CellWeights, DenseWeights, Scaling
 
 Verdict = Literal["taken", "passed over", "in the way"]
@@ -154,7 +155,7 @@ class _Walk:
 def _judged(chain: Chain) -> Iterator[Part]:
     """The parts, with an obstacle where one does not fit those before it."""
     walk, recurrent = _Walk(), False
-    for part in with_dense_layers(chain.parts):
+    for part in with_dense_layers(with_scales_taken_in(chain.parts)):
         recurrent = recurrent or isinstance(part.does, Recurrent) or bool(part.obstacle)
         fault = _misplaced(part.does, walk) if part.does is not None else ""
         yield replace(part, obstacle=part.obstacle or fault)

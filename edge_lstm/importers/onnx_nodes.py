@@ -141,6 +141,21 @@ def _activation(node: Node) -> Taken:
     return Activation(name), node.axes, note.get(name, "")
 
 
+def _batch_normalisation(node: Node) -> Taken:
+    """Over the second axis: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html"""
+    if node.axes[1:2] != ("features",):
+        raise ModelError(f"is given ({', '.join(node.axes)}), and is over the second; put it over the features")
+    gain, offset, mean, variance = (
+        node.constants.get(node.input(k), name).astype(np.float64).ravel()
+        for k, name in enumerate(("scale", "B", "mean", "var"), start=1)
+    )
+    gain = gain / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+    offset = offset - mean * gain
+    if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
+        raise ModelError("its mean or variance is not finite, or negative; train it again")
+    return Stretch(gain, offset), node.axes, "becomes a scaling"
+
+
 def _nothing(node: Node) -> Taken:
     return None, node.axes, "changes nothing at inference"
 
@@ -163,6 +178,7 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     "Gather": onnx_axes.gather,
     "Slice": onnx_axes.slice_,
     **dict.fromkeys(("Softmax", "Sigmoid", "Relu", "Tanh"), _activation),
+    "BatchNormalization": _batch_normalisation,
     "Identity": _nothing,
     "Dropout": _nothing,
     "Cast": _cast,
@@ -178,7 +194,6 @@ REFUSED = {
     "Scan": f"{_PROGRAM}; a FastGRNN is in the model file alone",
     "If": "chooses while it runs; export one way of it",
     "Conv": "cannot be imported; let the recurrent layer take the samples themselves",
-    "BatchNormalization": "cannot be imported; put it into the scaling of the channels",
     "DynamicQuantizeLinear": "is quantised already; export the float model",
     "DequantizeLinear": "is quantised already; export the float model",
 }

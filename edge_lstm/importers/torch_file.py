@@ -17,10 +17,10 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cells import NAMES, Rows, cell_weights, described
-from edge_lstm.importers.chain import Array, Chain, Does, Part, Recurrent, dense_weights, part
+from edge_lstm.importers.chain import Array, Chain, DenseLayer, Does, Part, Recurrent, dense_weights, part, single
 from edge_lstm.importers.limits import MOST_UNITS, Budget
 from edge_lstm.importers.torch_pickle import read_state_dict
-from edge_lstm.model import DenseWeights
+from edge_lstm.model import DenseLayerWeights, DenseWeights
 
 _RECURRENT = re.compile(
     r"(?P<prefix>.*?)(?P<what>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
@@ -33,7 +33,6 @@ _GATES: dict[int, tuple[str, tuple[int, ...]]] = {4: ("lstm", (0, 1, 2, 3)), 3: 
 
 REFUSED = {
     "bidirectional": "reads backwards (bidirectional); train forwards",
-    "proj_size": "has a projection (proj_size); train without",
 }
 """Argument of a recurrent module → why it cannot be taken."""
 
@@ -147,7 +146,7 @@ def _natural(prefix: str) -> list[tuple[str, int]]:
 
 
 def _width(part: Part, what: str) -> int:
-    return getattr(part.does.weights, what) if isinstance(part.does, Recurrent) else 0
+    return getattr(part.does.weights, what) if isinstance(part.does, Recurrent | DenseLayer) else 0
 
 
 def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
@@ -163,27 +162,43 @@ def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
         made = part(name, kind, lambda of_layer=of_layer: _recurrent(of_layer))  # type: ignore[misc]
         note = described(made.does.weights) if isinstance(made.does, Recurrent) else ""
         parts.append(Part(name, kind, made.does, note, made.obstacle))
+        if "weight_hr" in of_layer and not made.obstacle:
+            parts.append(_projection(f"{name} projection", of_layer["weight_hr"]))
     return parts
 
 
 def _cell(tensors: Mapping[str, Array]) -> str:
     """The name of the cell, as far as it can be told."""
     recurrent = tensors.get("weight_hh")
-    if "weight_hr" in tensors:
-        return "lstm"
     if recurrent is None or recurrent.ndim != 2 or 0 in recurrent.shape or recurrent.shape[0] % recurrent.shape[1]:
         return ""
     return _GATES.get(recurrent.shape[0] // recurrent.shape[1], ("", ()))[0]
 
 
+def _projection(name: str, projection: Array) -> Part:
+    """What a projected LSTM (Sak et al., 2014) gives: P of its hidden state, without a bias."""
+
+    def build() -> Does:
+        kernel = single(projection)[None]
+        return DenseLayer(DenseLayerWeights(kernel, np.zeros(kernel.shape[:2], np.float32)))
+
+    return part(
+        name, "projection", build, f"{len(projection)} units, a dense layer; the recurrent weights hold it, too"
+    )
+
+
 def _recurrent(tensors: Mapping[str, Array]) -> Does:
-    if "weight_hr" in tensors:
-        raise ModelError(REFUSED["proj_size"])
     missing = next((name for name in ("weight_ih", "weight_hh") if name not in tensors), None)
     if missing:
         raise ModelError(f"has no {missing}; save the whole state dict")
     kernel, recurrent = tensors["weight_ih"], tensors["weight_hh"]
-    cell = _cell(tensors)
+    if "weight_hr" in tensors:
+        # Its gates see R P h: the same LSTM without a projection has the recurrent weights R P.
+        projection = tensors["weight_hr"]
+        if projection.ndim != 2 or recurrent.ndim != 2 or recurrent.shape[1] != len(projection):
+            raise ModelError(f"weight_hr has shape {projection.shape}, weight_hh {recurrent.shape}; save it again")
+        recurrent = recurrent.astype(np.float64) @ projection.astype(np.float64)
+    cell = _cell({**tensors, "weight_hh": recurrent})
     if not cell or kernel.ndim != 2:
         raise ModelError(
             f"weight_hh has shape {recurrent.shape}; expected (4 units, units) of an LSTM, (3 units, units) of a "

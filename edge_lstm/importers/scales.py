@@ -1,0 +1,68 @@
+"""Scalings between layers, such as batch normalisation: the weights of the layer behind take them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import ModelError
+from edge_lstm.importers.chain import Array, LastStep, Part, Recurrent, Stretch, dense_weights, single
+from edge_lstm.model import DenseWeights, RecurrentWeights
+
+
+def with_scales_taken_in(parts: Sequence[Part]) -> list[Part]:
+    """The parts without scalings that a layer or a head behind can take in.
+
+    One right behind a dense part is left to it, and one behind the head scales outputs.
+    """
+    made = list(parts)
+    for k, part in enumerate(made):
+        if isinstance(part.does, Stretch) and not _behind_dense(made[:k]):
+            at = _next(made, k + 1)
+            if at is not None:
+                made[at] = _taken_in(made[at], part.does)
+                made[k] = replace(part, does=None, note="in the weights of the layer behind it")
+    return made
+
+
+def _behind_dense(before: Sequence[Part]) -> bool:
+    nearest = next((p.does for p in reversed(before) if not isinstance(p.does, LastStep | Stretch | None)), None)
+    return isinstance(nearest, DenseWeights)
+
+
+def _next(parts: Sequence[Part], start: int) -> int | None:
+    """The layer or head that is given what was scaled; None if there is something else before it."""
+    for k in range(start, len(parts)):
+        if isinstance(parts[k].does, Recurrent | DenseWeights):
+            return k
+        if parts[k].obstacle or not isinstance(parts[k].does, LastStep | Stretch | None):
+            return None
+    return None
+
+
+def _taken_in(part: Part, scale: Stretch) -> Part:
+    """``W (x · s + o) + b`` is ``(W · s) x + (b + W o)``."""
+    does: Any = part.does
+    try:
+        if isinstance(does, Recurrent):
+            return replace(part, does=replace(does, weights=_recurrent(does.weights, scale)))
+        columns = _columns(scale, does.weights.shape[1])
+        return replace(part, does=dense_weights(does.weights * columns[0], does.bias + does.weights @ columns[1]))
+    except ModelError as error:
+        return replace(part, does=None, obstacle=str(error))
+
+
+def _recurrent(weights: RecurrentWeights, scale: Stretch) -> RecurrentWeights:
+    by, offset = _columns(scale, weights.features)
+    kernel = weights.kernel.astype(np.float64)
+    return replace(weights, kernel=single(kernel * by), bias=single(weights.bias + kernel @ offset))
+
+
+def _columns(scale: Stretch, width: int) -> tuple[Array, Array]:
+    sizes = {array.size for array in (scale.scale, scale.offset)} - {1, width}
+    if sizes:
+        raise ModelError(f"takes {width} numbers a step, the scaling before it {sizes.pop()}; save the model again")
+    return np.broadcast_to(scale.scale, (width,)), np.broadcast_to(scale.offset, (width,))
