@@ -149,4 +149,5 @@ MVE = KernelSet(
     layer=write_layer,
     head=write_head,
     work_words=_work_words,
+    instead={"el_gru.c": "el_gru_mve.c"},
 )
