@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from board_nets import check_core, layout_of
-from c_nets import random_codes, random_gated, random_native, with_ends
+from c_nets import WARNINGS, random_codes, random_gated, random_native, with_ends
 
 from edge_lstm.board import load_core
 from edge_lstm.errors import ExportError
@@ -150,3 +150,14 @@ def test_a_shift_that_no_kernel_applies_is_refused() -> None:
     low: Any = replace(model.head, shift=np.array([8, 9]))
     with pytest.raises(ExportError, match="shift of rows of 9 to 26; this model has 8"):
         write_c(replace(model, head=low), kernel_set_name="mve")
+
+
+@pytest.mark.parametrize("toolchain", ["zig", "arm-none-eabi-gcc"])
+@pytest.mark.parametrize("scheme", ["w8a16", "w8a8"])
+@pytest.mark.parametrize("level", ["-O0", "-Os", "-O3"])
+def test_compilers_agree_on_the_vectors_of_a_gru_and_warn_of_nothing(
+    toolchain: str, scheme: Scheme, level: str
+) -> None:
+    """Units in whole vectors, in halves of them and beside; it is C, so instructions are the compiler's."""
+    model = random_gated(4, 3, [("gru", 8), ("gru", 20), ("gru", 3)], 3, scheme)
+    check_core("cortex-m55", model, random_codes(model, 20), toolchain=toolchain, extra=[level, *WARNINGS])
