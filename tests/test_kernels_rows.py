@@ -21,6 +21,8 @@ from edge_lstm_export.emulators import emulate, program
 
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m55")
 
+SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
+
 CHAINS = [
     (1, [2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33, 64, 1], 1),
     (3, [1, 1, 2, 1, 5, 1, 8, 2, 17, 4, 9, 3, 3, 7, 7, 16, 15], 18),
@@ -40,14 +42,15 @@ INSTRUCTIONS = {
 """(core, units, outputs) → of a head, with what calls it."""
 
 GRU = {
-    ("cortex-m0plus", 8, 16): 7_450,
-    ("cortex-m0plus", 40, 64): 70_000,
-    ("cortex-m3", 8, 16): 4_700,
-    ("cortex-m3", 40, 64): 44_400,
+    ("cortex-m0plus", 8, 16): 6_560,
+    ("cortex-m0plus", 40, 64): 66_700,
+    ("cortex-m3", 8, 16): 4_330,
+    ("cortex-m3", 40, 64): 43_000,
     ("cortex-m55", 8, 16): 930,
     ("cortex-m55", 40, 64): 8_250,
 }
-"""(core, features, units) → of a layer, which the compiler has a part in."""
+"""(core, features, units) → of a layer. On the M55 the compiler has a part in it; an LSTM of (8, 16) takes 5,855, 3,579
+and 687, of (40, 64) 69,290, 43,147 and 7,095."""
 
 
 def dense(affine: Affine) -> NativeModel:
@@ -58,7 +61,7 @@ def dense(affine: Affine) -> NativeModel:
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("scheme", ["w8a16", "w8a8"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(("features", "units", "outputs"), CHAINS)
 def test_any_shape_gives_the_bytes_of_the_reference(
     core: str, scheme: Scheme, features: int, units: list[int], outputs: int
@@ -152,12 +155,11 @@ def test_a_shift_that_no_kernel_applies_is_refused() -> None:
         write_c(replace(model, head=low), kernel_set_name="mve")
 
 
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("toolchain", ["zig", "arm-none-eabi-gcc"])
-@pytest.mark.parametrize("scheme", ["w8a16", "w8a8"])
 @pytest.mark.parametrize("level", ["-O0", "-Os", "-O3"])
-def test_compilers_agree_on_the_vectors_of_a_gru_and_warn_of_nothing(
-    toolchain: str, scheme: Scheme, level: str
-) -> None:
-    """Units in whole vectors, in halves of them and beside; it is C, so instructions are the compiler's."""
-    model = random_gated(4, 3, [("gru", 8), ("gru", 20), ("gru", 3)], 3, scheme)
-    check_core("cortex-m55", model, random_codes(model, 20), toolchain=toolchain, extra=[level, *WARNINGS])
+def test_compilers_agree_on_a_gru_and_warn_of_nothing(core: str, toolchain: str, level: str) -> None:
+    """Units in whole vectors, in halves of them and beside, under both schemes."""
+    for scheme in SCHEMES:
+        model = random_gated(4, 3, [("gru", 8), ("gru", 20), ("gru", 3)], 3, scheme)
+        check_core(core, model, random_codes(model, 20), toolchain=toolchain, extra=[level, *WARNINGS])

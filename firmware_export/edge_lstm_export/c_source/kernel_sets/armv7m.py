@@ -29,4 +29,5 @@ ARMV7M = KernelSet(
     layer=write_layer,
     head=write_head,
     work_words=braid.work_words,
+    instead={"el_gru.c": "el_gru_armv7m.c"},
 )
