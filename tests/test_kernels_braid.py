@@ -164,8 +164,9 @@ def test_a_layer_is_small(core, shape, limits, scheme):
     size = {name: size for name, (_, size) in image.symbols.items()}
     assert size["layer_0_step"] <= limits[SCHEMES.index(scheme)]
     assert size["layer_0_stream"] == units * (20 * len(model.layers[0].blocks) + 4 * (features + units))
-    head = sum(size[f"head_{name}"] for name in ("weights", "bias", "multiplier", "shift"))
-    assert constant_bytes(model, chosen) == size["layer_0_stream"] + head + size["el_sigmoid_lines"]
+    fours = -(-len(model.head.bias) // 4)
+    assert size["head_stream"] == fours * (20 + 4 * units)
+    assert constant_bytes(model, chosen) == size["layer_0_stream"] + size["head_stream"] + size["el_sigmoid_lines"]
     assert native_state_bytes(model, chosen) == size["board_state"]
 
 

@@ -35,9 +35,10 @@ _KERNELS = {
 }
 
 
-def gated_files(layer: NativeCell) -> tuple[str, ...]:
-    """Those of ``kernels/`` that a layer needs beside the set's own."""
-    return (*COMMON_FILES, _KERNELS[layer.cell].file)
+def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
+    """Those of ``kernels/`` that a layer needs beside those that every layer of the set does."""
+    file = _KERNELS[layer.cell].file
+    return (*COMMON_FILES, chosen.instead.get(file, file))
 
 
 def gated_work_words(layer: NativeCell) -> int:

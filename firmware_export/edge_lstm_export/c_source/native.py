@@ -49,7 +49,7 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
 
 
 def _files(model: NativeModel, chosen: KernelSet) -> set[str]:
-    gated = [gated_files(layer) for layer in model.layers if not isinstance(layer, NativeLstm)]
+    gated = [gated_files(layer, chosen) for layer in model.layers if not isinstance(layer, NativeLstm)]
     return {*kernels.NATIVE_FILES, *chosen.files[model.scheme], *(name for files in gated for name in files)}
 
 

@@ -21,6 +21,17 @@
 #error "the kernel set armv6m is for Arm cores in Thumb state (Cortex-M0, M0+); export for this core's board"
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* head->constants: one stream, as a layer's, of the rows four by four. */
+void el_head_armv6m(const el_head *head, const int16_t *h, int16_t *y);
+
+#ifdef __cplusplus
+}
+#endif
+
 /* clang-format off */
 
 #define EL_TEXT(...) EL_TEXT_OF(__VA_ARGS__)

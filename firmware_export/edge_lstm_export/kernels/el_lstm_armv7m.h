@@ -22,6 +22,17 @@
 #error "the kernel set armv7m is for Arm cores with Thumb-2 (Cortex-M3); export for this core's board"
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* head->constants: one stream, as a layer's, of the rows four by four. */
+void el_head_armv7m(const el_head *head, const int16_t *h, int16_t *y);
+
+#ifdef __cplusplus
+}
+#endif
+
 /* clang-format off */
 
 #define EL_TEXT(...) EL_TEXT_OF(__VA_ARGS__)

@@ -2,7 +2,7 @@
 #ifndef EL_MVE_H
 #define EL_MVE_H
 
-#include "el_rows.h"
+#include "el_native.h"
 
 #ifndef __ARM_FEATURE_MVE
 #error "the kernel set mve is for cores with MVE (Cortex-M55); export for this core's board"
@@ -34,7 +34,11 @@ extern "C" {
  * segment's number is the high bits of z as they are. */
 extern const uint16_t el_mve_sigmoid[256];
 
-/* head->constants: one el_rows, weights (outputs, units). */
+/* head->constants: one stream, and of each four rows, rows of zeros making the last four whole:
+ *
+ *          bias                   (4) int32
+ *          weights                (groups, 4, 8) int8, columns padded with zeros
+ *          multiplier << 31 - s   (4) int32 */
 void el_head_mve(const el_head *head, const int16_t *h, int16_t *y);
 
 #ifdef __cplusplus

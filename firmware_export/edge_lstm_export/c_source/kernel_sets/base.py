@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -64,6 +64,7 @@ class KernelSet:
         layer: (layer, C name such as ``layer_0``) → C.
         head: (head, C name) → C.
         work_words: scratch of a layer, in 4 bytes each; layers share the largest.
+        instead: files of cells other than the LSTM → the set's own, with the same functions.
     """
 
     name: str
@@ -72,6 +73,7 @@ class KernelSet:
     layer: Callable[[NativeLstm, str], Written]
     head: Callable[[Affine, str], Written]
     work_words: Callable[[NativeLstm], int]
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 def declare(name: str, constants: list[Constant]) -> str:

@@ -21,14 +21,18 @@ Bytes are weight + 128, so that they unpack without a sign; kernels take 128 Σ 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from edge_lstm.integer import Affine, NativeLstm
 from edge_lstm_export.c_source.kernel_sets.base import Array, Constant, Written, bytes_of, declare, instantiate
-from edge_lstm_export.c_source.packing import interleaved, unit_by_unit
+from edge_lstm_export.c_source.packing import in_fours, unit_by_unit
 
-FILES = ("el_rows.h", "el_head_rows.c", "el_sigmoid_lines.c", "el_sigmoid_lines.h")
-"""What every such kernel set needs: its table, and the portable head."""
+FILES = ("el_sigmoid_lines.c", "el_sigmoid_lines.h")
+"""What every such kernel set needs."""
+
+_PARTS = "12 B bias, 4 B a column, 8 B shift and multiplier"
 
 _SUMS = np.array([[1, 1 << 8, 1 << 16, 1 << 24], [0, 0, 1, 1 << 8], [1 << 24, 1 << 16, 1 << 8, 1]])
 """(sums A U B, gates) what a weight counts in each sum."""
@@ -41,12 +45,19 @@ def write_layer(layer: NativeLstm, name: str, header: str, reverse: bool) -> Wri
         header: the template of the function.
         reverse: whether the stream holds rev(P), for cores that get P from it by reversing in place.
     """
-    stream = np.concatenate([_strand(block, reverse) for block in layer.blocks], axis=1)
-    shape = f"(units, blocks of 12 B bias, 4 B a column, 8 B shift and multiplier) = {stream.shape}"
+    stream = np.concatenate([_strand(block, unit_by_unit, reverse) for block in layer.blocks], axis=1)
+    shape = f"(units, blocks of {_PARTS}) = {stream.shape}"
     constants = [Constant("uint8_t", "stream", stream, shape, align=4)]
     counts = {"features": layer.features, "units": layer.units, "hidden_bits": layer.hidden_bits}
     text = f"{declare(name, constants)}\n{instantiate(header, name, counts)}"
     return Written(text, f"{name}_step", f"{name}_stream", bytes_of(constants))
+
+
+def write_head(head: Affine, name: str, function: str, reverse: bool) -> Written:
+    """One stream of rows, four by four as they come."""
+    stream = _strand(head, in_fours, reverse)
+    constants = [Constant("uint8_t", "stream", stream, f"(fours of rows, {_PARTS}) = {stream.shape}", align=4)]
+    return Written(declare(name, constants), function, f"{name}_stream", bytes_of(constants))
 
 
 def work_words(layer: NativeLstm) -> int:
@@ -54,11 +65,14 @@ def work_words(layer: NativeLstm) -> int:
     return layer.features + layer.units
 
 
-def _strand(block: Affine, reverse: bool) -> Array:
-    """(H, 20 + 4N) bytes: what a kernel reads for each unit, in its order."""
-    units = len(block.bias) // 4
-    bias = (unit_by_unit(block.bias).astype(np.int64) @ _SUMS.T) & 0xFFFFFFFF
-    words = (interleaved(block.weights).astype(np.int16) + 128).astype(np.uint8)
-    rows = np.stack([unit_by_unit(block.shift), unit_by_unit(block.multiplier)], axis=2)
+def _strand(block: Affine, fours: Callable[[Array], Array], reverse: bool) -> Array:
+    """(fours, 20 + 4N) bytes: what a kernel reads for each four rows, in its order.
+
+    Args:
+        fours: (R, ...) → (fours, 4, ...), the rows that are taken together.
+    """
+    bias = (fours(block.bias).astype(np.int64) @ _SUMS.T) & 0xFFFFFFFF
+    words = (np.swapaxes(fours(block.weights), 1, 2).astype(np.int16) + 128).astype(np.uint8)
+    rows = np.stack([fours(block.shift), fours(block.multiplier)], axis=2)
     parts = [bias.astype("<u4").view(np.uint8), words[:, :, ::-1] if reverse else words, rows.astype(np.uint8)]
-    return np.concatenate([part.reshape(units, -1) for part in parts], axis=1)
+    return np.concatenate([part.reshape(len(bias), -1) for part in parts], axis=1)

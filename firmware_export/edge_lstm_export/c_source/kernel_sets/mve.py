@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edge_lstm.arithmetic.native import SHIFTS
@@ -17,9 +15,8 @@ from edge_lstm_export.c_source.kernel_sets.base import (
     declare,
     instantiate,
 )
-from edge_lstm_export.c_source.kernel_sets.portable import write_head as write_rows
 from edge_lstm_export.c_source.literals import require_within
-from edge_lstm_export.c_source.packing import padded, unit_by_unit
+from edge_lstm_export.c_source.packing import in_fours, padded, unit_by_unit
 
 GROUP, WHOLE = 16, 8
 """Columns of a group that is summed as bytes, and of one that is summed as halfwords."""
@@ -32,7 +29,7 @@ SPREAD = -1
 """The shifts of a block are too far apart: sums are multiplied and shifted one after the other."""
 
 _SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
-_FILES = ("el_head_mve.c", "el_mve.h", "el_mve_asm.h", "el_mve_sigmoid.c", "el_rows.h")
+_FILES = ("el_head_mve.c", "el_mve.h", "el_mve_asm.h", "el_mve_sigmoid.c")
 
 
 def groups(columns: int) -> tuple[int, int]:
@@ -72,8 +69,19 @@ def write_layer(layer: NativeLstm, name: str) -> Written:
 
 
 def write_head(head: Affine, name: str) -> Written:
-    """One ``el_rows``, as the portable head's."""
-    return replace(write_rows(head, name), function="el_head_mve")
+    """The stream of ``el_mve.h``.
+
+    Raises:
+        ExportError: if a shift is outside those that every kernel can apply.
+    """
+    require_within("shift of rows", head.shift, SHIFTS.start, SHIFTS.stop - 1)
+    multiplier = head.multiplier.astype(np.int32) << 31 - head.shift
+    parts = [head.bias, *_by_group(head.weights, WHOLE), multiplier]
+    stream = np.concatenate([_bytes(in_fours(part)) for part in parts], axis=1)
+    constants = [
+        Constant("int8_t", "stream", stream, f"(fours of rows, bytes) = {stream.shape}; see el_mve.h", align=4)
+    ]
+    return Written(declare(name, constants), "el_head_mve", f"{name}_stream", bytes_of(constants))
 
 
 def _vectors(columns: int) -> int:
@@ -118,8 +126,13 @@ def _bytes_of_units(rows: Array) -> Array:
     """(4H, ...) gate by gate → (units, bytes), units padded to blocks and in the order of the stream."""
     units = unit_by_unit(rows)
     whole = np.pad(units, [(0, -len(units) % BLOCK)] + [(0, 0)] * (units.ndim - 1))
-    ordered = whole.reshape(-1, BLOCK, *whole.shape[1:])[:, ORDER].reshape(len(whole), -1)
-    return np.ascontiguousarray(ordered).astype(ordered.dtype.newbyteorder("<")).view(np.int8)
+    return _bytes(whole.reshape(-1, BLOCK, *whole.shape[1:])[:, ORDER].reshape(len(whole), -1))
+
+
+def _bytes(rows: Array) -> Array:
+    """(R, ...) → (R, bytes)."""
+    flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
+    return flat.astype(flat.dtype.newbyteorder("<")).view(np.int8)
 
 
 def _work_words(layer: NativeLstm) -> int:
@@ -136,4 +149,5 @@ MVE = KernelSet(
     layer=write_layer,
     head=write_head,
     work_words=_work_words,
+    instead={"el_gru.c": "el_gru_mve.c"},
 )
