@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -50,6 +50,23 @@ class Written:
 
 
 @dataclass(frozen=True)
+class CellKernel:
+    """A kernel that a set has of its own for a cell other than the LSTM.
+
+    Args:
+        files: sources and headers, beside the set's own.
+        layer: (layer, C name such as ``layer_0``) → C.
+        work_words: scratch of a layer, in 4 bytes each.
+        serves: whether it computes that layer; the C of all sets does where it does not.
+    """
+
+    files: tuple[str, ...]
+    layer: Callable[[Any, str], Written]
+    work_words: Callable[[Any], int]
+    serves: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
 class KernelSet:
     """The kernels of a family of cores.
 
@@ -64,6 +81,7 @@ class KernelSet:
         layer: (layer, C name such as ``layer_0``) → C.
         head: (head, C name) → C.
         work_words: scratch of a layer, in 4 bytes each; layers share the largest.
+        cells: kernels of its own for other cells, by their names; rows of those without are the head's.
     """
 
     name: str
@@ -72,6 +90,7 @@ class KernelSet:
     layer: Callable[[NativeLstm, str], Written]
     head: Callable[[Affine, str], Written]
     work_words: Callable[[NativeLstm], int]
+    cells: Mapping[str, CellKernel] = field(default_factory=dict)
 
 
 def declare(name: str, constants: list[Constant]) -> str:
