@@ -1,6 +1,7 @@
 """Layers other than LSTMs as C: by a kernel of the set's own where it has one, else the same C on every core.
 
-That C joins what the set's rows, those of its head, give over each block."""
+That C joins what the set's rows, those of its head, give over each block.
+"""
 
 from __future__ import annotations
 

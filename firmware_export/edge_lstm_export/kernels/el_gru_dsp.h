@@ -301,3 +301,14 @@ __attribute__((noinline)) static void EL_LAYER(step)(const el_lstm *layer, const
             EL_GRU_END_MACROS EL_DSP_END_MACROS);
     /* clang-format on */
 }
+
+#undef EL_GRU_LIMIT_D
+#undef EL_GRU_JOIN
+#undef EL_GRU_CODES
+#undef EL_GRU_CANDIDATE_ROW
+#undef EL_GRU_FIRST_ROW
+#undef EL_GRU_ROW
+#undef EL_GRU_CANDIDATES_OVER_X
+#undef EL_GRU_GATES_OVER_X
+#undef EL_GRU_SHOW
+#undef EL_GRU_STORE

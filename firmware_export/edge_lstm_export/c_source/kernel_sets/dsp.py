@@ -88,9 +88,7 @@ def write_head(head: Affine, name: str) -> Written:
     pairs = [_pairs_of_rows(values) for values in (head.weights, head.bias, head.multiplier, head.shift)]
     weights, bias, multiplier, shift = pairs
     stream = np.concatenate([shared_bias(bias), shared_words(weights), multiplier, shift], axis=1)
-    constants = [
-        Constant("int32_t", "stream", int32(stream), f"(pairs of rows, words) = {stream.shape}; see el_dsp.h")
-    ]
+    constants = [Constant("int32_t", "stream", int32(stream), f"(pairs of rows, words) = {stream.shape}; see el_dsp.h")]
     kernel = instantiate("el_head_dsp.h", name, {"outputs": outputs, "units": units})
     return Written(f"{declare(name, constants)}\n{kernel}", f"{name}_apply", f"{name}_stream", bytes_of(constants))
 

@@ -59,7 +59,8 @@ def _serves(layer: NativeGru) -> bool:
 def _write(layer: NativeGru, name: str) -> Written:
     """An ``el_dsp_gru`` and the kernel for the layer's shape."""
     plain = layer.features <= _PLAIN_FEATURES
-    down = max(0, *(int(block.shift.max()) - 24 for block in layer.blocks[plain:]))
+    shared = layer.blocks[1:] if plain else layer.blocks
+    down = max(0, *(int(block.shift.max()) - 24 for block in shared))
     over_x, over_h = map(_Pairs.of, layer.blocks)
     pack_x = _plain if plain else _shared
     parts = [
@@ -69,7 +70,9 @@ def _write(layer: NativeGru, name: str) -> Written:
         _shared(over_h.rows(_GATES), down, _upwards),
     ]
     stream = np.concatenate(parts, axis=1)
-    constants = [Constant("int32_t", "stream", int32(stream), f"(pairs of units, words) = {stream.shape}; see el_dsp.h")]
+    constants = [
+        Constant("int32_t", "stream", int32(stream), f"(pairs of units, words) = {stream.shape}; see el_dsp.h")
+    ]
     members = [
         "el_dsp_sigmoid + 64",
         f"{1 << 14}L",
