@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 EXTRAS := train,tflite,micro,onnx,import,audio,cc,npu,boards,sign,mqtt,dev
 
-.PHONY: demo test lint bench bench-boards bench-kernels clean
+.PHONY: demo test lint bench bench-boards bench-cells bench-kernels clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
@@ -43,6 +43,10 @@ bench-boards: $(READY)
 # Instructions of every kernel on every emulated core.
 bench-kernels: $(READY)
 	$(BIN)/python bench/kernels.py
+
+# Accuracy of four cells against flash, RAM and instructions; half an hour, and goes on where it was stopped.
+bench-cells: $(READY)
+	$(BIN)/python bench/cells_table.py
 
 clean:
 	rm -rf build .venv

@@ -31,6 +31,7 @@ from edge_lstm_export.c_source import float_state_bytes, native_state_bytes, tfl
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.firmware.project import Firmware, project_files
 from edge_lstm_export.firmware.toolchain import TOOLCHAINS
+from edge_lstm_export.keras_model import keras_obstacle
 from edge_lstm_export.linux import linux_files
 from edge_lstm_export.npu import for_accelerators, require_compilers
 from edge_lstm_export.verify import verify
@@ -100,7 +101,7 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
             )
         else:
             state = float_state_bytes([layer.units for layer in model.layers])
-            contents = _Contents(float_files(model, unseen), state, {"float": model}, {})
+            contents = _Contents(float_files(model, unseen), state, {"float": model}, {}, _no_keras(model))
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
         # Of all that was learnt from, not of what calibration took: with recordings left out, nothing lasts as long.
         tables = contents.tables | {"stream": facts.to_json(), "drift": drift_table(learnt)}
@@ -114,6 +115,11 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
     accelerators = {name: table for name, table in contents.tables.items() if name in ("npu", "edgetpu")}
     notes = (*contents.notes, *not_run)
     return Exported(directory, manifest["sizes"], named, cost, report.to_json(), accelerators, notes)
+
+
+def _no_keras(model: FloatModel) -> tuple[str, ...]:
+    obstacle = keras_obstacle(model)
+    return () if obstacle is None else (f"no .keras file: {obstacle}",)
 
 
 def spread(recordings: Recordings, most: int) -> list[NDArray[Any]]:

@@ -1,21 +1,35 @@
 """The integers of the explicit-state step model: int8 tensors and int8 operators only, the state in the caller's hands.
 
-A layer computes, tensor by tensor, each with a quantisation of its own::
+Every tensor has a quantisation of its own, but for x and h of a layer, which are concatenated in ``v = [x | h]`` and
+share one. Samples are encoded channel by channel over the whole of int8, with each channel's gain and offset folded
+into the first layer's weights; that is why x can share the quantisation of h without losing resolution. Where h of the
+layer below has another quantisation, it is multiplied by the number that makes it fit, which is folded likewise.
 
-    v = [x | h]          concatenated, so x and h share one quantisation
+An LSTM computes, tensor by tensor::
+
     z_k = W_k v + b_k    k = i, f, g, o
     i, f, o = σ(z)       g = tanh(z_g)
     c' = f·c + i·g       the two products are tensors too
     h' = o·tanh(c')
 
-Samples are encoded channel by channel over the whole of int8, with each channel's gain and offset folded into the first
-layer's weights; that is why x can share the quantisation of h without losing resolution. All layers share it.
+A hidden state that integrates, of a GRU or a FastGRNN, would stand still in 8 bits wherever a step moves it by less
+than half a code. So c keeps, in codes of 1 / ``FINE_STEPS``, what h lost to rounding, and a product p that h gives up,
+such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and fine for its rest::
+
+    large = p in coarse codes                small = p in fine codes, saturated
+    h₁ = h - (large - saturated(large))      t = c - small
+    h' = round(h₁ + t)                       c' = t - (h' - h₁)
+
+A GRU that resets after its product makes rows over x and rows over h for the candidate; one that resets before it
+concatenates [x | r·h]. A FastGRNN's two blocks have one kernel, so its n is negated: u = σ(-W v - b) and
+m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c. A dense layer reads x
+as it comes; where it rectifies, the quantisation of h ends at 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,10 +41,90 @@ SIGMOID_OUTPUT = Quant(1.0 / 256.0, -128)
 TANH_OUTPUT = Quant(1.0 / 128.0, 0)
 """The quantisations that the int8 LOGISTIC and TANH operators demand of their outputs."""
 
+FINE_STEPS = 8
+"""Fine codes to a code of h. More resolve slower states; fewer hold larger moves, which coarse codes round."""
+
+_SMALLEST_NUMBER = 1e-6
+
+
+def constant(value: float) -> tuple[int, Quant]:
+    """Code and quantisation of a number, 0 or more; far below any step of a state it is not told from 0."""
+    return 127, Quant(max(value, _SMALLEST_NUMBER) / 127.0)
+
+
+def passed_on(below: Quant, above: Quant) -> float:
+    """What h of one layer is multiplied by so that the next can read it: the largest that both ends of int8 allow."""
+    ends = [(abs(end - below.zero) * below.scale, abs(end - above.zero) * above.scale) for end in (-128, 127)]
+    return min((there / here for here, there in ends if here and there), default=1.0)
+
 
 @dataclass(frozen=True, eq=False)
-class StepLstm:
-    """One layer.
+class _StepLayer:
+    """What every layer has.
+
+    Args:
+        gates: blocks over [x | h], or over a part of it, all of one input quantisation.
+    """
+
+    gates: tuple[TfliteDense, ...]
+
+    kind: ClassVar[str]
+    """Its name in the headers of model files."""
+    rows: ClassVar[tuple[str, ...]]
+    """Names of the gates."""
+    quants: ClassVar[tuple[str, ...]] = ()
+    """Names of its quantisations."""
+    numbers: ClassVar[tuple[str, ...]] = ()
+    carries: ClassVar[tuple[str, ...]] = ("h", "c")
+    """What the file takes of its state."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gates", tuple(self.gates))
+        name = self.kind.upper()
+        if len(self.gates) != len(self.rows):
+            raise ModelError(f"a step {name} layer has {len(self.gates)} gates; expected {', '.join(self.rows)}")
+        if len({gate.input for gate in self.gates}) != 1:
+            raise ModelError("the gates of a step layer read one tensor, so they need one input quantisation")
+        if self.features < 1:
+            raise ModelError(f"a step layer's gates have shape {self.gates[0].weights.shape}; expected (H, F + H)")
+        shapes = [gate.weights.shape for gate in self.gates]
+        wanted = [(self.units, width) for width in self._widths()]
+        if shapes != wanted:
+            raise ModelError(f"the gates of a step {name} layer have shapes {shapes}; expected {wanted}")
+
+    def _widths(self) -> list[int]:
+        return [self.features + self.units] * len(self.rows)
+
+    @property
+    def units(self) -> int:
+        return int(self.gates[0].weights.shape[0])
+
+    @property
+    def features(self) -> int:
+        return int(self.gates[0].weights.shape[1]) - self.units
+
+    @property
+    def source(self) -> Quant:
+        """Quantisation of x."""
+        return self.gates[0].input
+
+    @property
+    def hidden(self) -> Quant:
+        """Quantisation of h, and of x where the two are concatenated."""
+        return self.gates[0].input
+
+    @property
+    def state(self) -> tuple[Quant, ...]:
+        """Quantisations of what it carries."""
+        return (self.hidden, self._c())[: len(self.carries)]
+
+    def _c(self) -> Quant:
+        return Quant(self.hidden.scale / FINE_STEPS)
+
+
+@dataclass(frozen=True, eq=False)
+class StepLstm(_StepLayer):
+    """An LSTM.
 
     Args:
         gates: i, f, g, o: blocks (H, F + H) over [x | h]; their outputs are the pre-activations.
@@ -42,32 +136,170 @@ class StepLstm:
         ModelError: if the gates do not fit together.
     """
 
-    gates: tuple[TfliteDense, ...]
     kept: Quant
     added: Quant
     cell: Quant
 
+    kind, rows, quants = "lstm", GATES, ("kept", "added", "cell")
+
+    def _c(self) -> Quant:
+        return self.cell
+
+
+@dataclass(frozen=True, eq=False)
+class StepGru(_StepLayer):
+    """A GRU that resets after its product.
+
+    Args:
+        gates: u, r (H, F + H) over [x | h], the candidate's rows (H, F) over x and (H, H) over h.
+        reset: quantisation of r times the rows over h.
+        candidate: quantisation of the candidate's pre-activation.
+        away: quantisation of h - n.
+        coarse: quantisation of u·(h - n), in whole steps of h.
+
+    Raises:
+        ModelError: if the gates do not fit together.
+    """
+
+    reset: Quant
+    candidate: Quant
+    away: Quant
+    coarse: Quant
+
+    kind, rows = "gru", ("u", "r", "n_over_x", "n_over_h")
+    quants = ("reset", "candidate", "away", "coarse")
+
+    def _widths(self) -> list[int]:
+        both = self.features + self.units
+        return [both, both, self.features, self.units]
+
+
+@dataclass(frozen=True, eq=False)
+class StepGruBefore(_StepLayer):
+    """A GRU that resets before its product.
+
+    Args:
+        gates: u, r over [x | h], n over [x | r·h], (H, F + H) each.
+        away: quantisation of h - n.
+        coarse: quantisation of u·(h - n), in whole steps of h.
+
+    Raises:
+        ModelError: if the gates do not fit together.
+    """
+
+    away: Quant
+    coarse: Quant
+
+    kind, rows, quants = "gru_before", ("u", "r", "n"), ("away", "coarse")
+
+
+@dataclass(frozen=True, eq=False)
+class StepRnn(_StepLayer):
+    """A simple RNN.
+
+    Args:
+        gates: n (H, F + H) over [x | h].
+
+    Raises:
+        ModelError: if the gates do not fit together, or h has not the quantisation of a tanh.
+    """
+
+    kind, rows, carries = "rnn", ("n",), ("h",)
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gates", tuple(self.gates))
-        if len(self.gates) != len(GATES) or len({gate.weights.shape for gate in self.gates}) != 1:
-            raise ModelError("a step layer needs four gates of one shape")
-        if len({gate.input for gate in self.gates}) != 1:
-            raise ModelError("the gates of a step layer read one tensor, so they need one input quantisation")
-        if self.features < 1:
-            raise ModelError(f"a step layer's gates have shape {self.gates[0].weights.shape}; expected (H, F + H)")
+        super().__post_init__()
+        if self.hidden != TANH_OUTPUT:
+            raise ModelError(f"h of a step RNN layer has {self.hidden}; expected {TANH_OUTPUT}, as its tanh gives it")
+
+
+@dataclass(frozen=True, eq=False)
+class StepFastGrnn(_StepLayer):
+    """A FastGRNN. It gives up u·(h + ζ·m) + ν·m, with m = -n.
+
+    Args:
+        gates: u, m (H, F + H) over [x | h], of the same weights.
+        away: quantisation of h + ζ·m.
+        coarse: quantisation of u·(h + ζ·m), in whole steps of h.
+        coarse_pull: quantisation of ν·m; None if its fine codes hold it.
+        zeta, nu: in 0..1.
+
+    Raises:
+        ModelError: if the gates do not fit together.
+    """
+
+    away: Quant
+    coarse: Quant
+    coarse_pull: Quant | None
+    zeta: float
+    nu: float
+
+    kind, rows = "fastgrnn", ("u", "m")
+    quants, numbers = ("away", "coarse", "coarse_pull"), ("zeta", "nu")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not np.array_equal(self.gates[0].weights, self.gates[1].weights):
+            raise ModelError("the two blocks of a step FASTGRNN layer have one kernel; quantise the model anew")
 
     @property
-    def units(self) -> int:
-        return int(self.gates[0].weights.shape[0])
+    def scaled(self) -> Quant:
+        """Quantisation of ζ·m: the codes of m as they are."""
+        return Quant(max(self.zeta, _SMALLEST_NUMBER) * TANH_OUTPUT.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class StepDense(_StepLayer):
+    """A dense layer; its h is what it gives, and it carries nothing.
+
+    Args:
+        gates: n (H, F) over x; without a squashing activation its output is h.
+        activation: linear, relu, tanh or sigmoid.
+
+    Raises:
+        ModelError: if the activation is not known.
+    """
+
+    activation: str
+
+    kind, rows, numbers, carries = "dense", ("n",), ("activation",), ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in DENSE_OUTPUTS:
+            raise ModelError(f"activation {self.activation!r} is not known; choose one of {', '.join(DENSE_OUTPUTS)}")
+
+    def _widths(self) -> list[int]:
+        return [self.features]
 
     @property
     def features(self) -> int:
-        return int(self.gates[0].weights.shape[1]) - self.units
+        return int(self.gates[0].weights.shape[1])
+
+    @property
+    def squash(self) -> str | None:
+        """The operator behind the block, LOGISTIC or TANH; None without one."""
+        return DENSE_OUTPUTS[self.activation][0]
 
     @property
     def hidden(self) -> Quant:
-        """Quantisation of x and h."""
-        return self.gates[0].input
+        return DENSE_OUTPUTS[self.activation][1] or self.gates[0].output
+
+
+DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
+    "linear": (None, None),
+    "relu": (None, None),
+    "tanh": ("TANH", TANH_OUTPUT),
+    "sigmoid": ("LOGISTIC", SIGMOID_OUTPUT),
+}
+"""Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
+
+
+StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense
+
+STEP_LAYERS: dict[str, type[StepLayer]] = {
+    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense)
+}
+"""Every kind of layer by its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +307,10 @@ class StepModel:
     """An explicit-state step model; ``head`` gives int8 output codes.
 
     Raises:
-        ModelError: if layers and head do not share one quantisation of h.
+        ModelError: if the last layer and the head do not share one quantisation of h.
     """
 
-    layers: tuple[StepLstm, ...]
+    layers: tuple[StepLayer, ...]
     head: TfliteDense
     encoding: Encoding
     decoding: Decoding
@@ -87,8 +319,8 @@ class StepModel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if {layer.hidden for layer in self.layers} != {self.head.input}:
-            raise ModelError("all layers of a step model and its head need one quantisation of h")
+        if self.layers[-1].hidden != self.head.input:
+            raise ModelError("the last layer of a step model and its head need one quantisation of h")
 
 
 def to_arrays(model: StepModel) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -96,9 +328,11 @@ def to_arrays(model: StepModel) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays: dict[str, Any] = {}
     header: dict[str, Any] = {"layers": [], "decoding": [model.decoding.scale, model.decoding.zero]}
     for index, layer in enumerate(model.layers):
-        gates = [_dense_to(arrays, f"layers.{index}.{gate}", layer.gates[k]) for k, gate in enumerate(GATES)]
-        ranges = {name: _quant_to(getattr(layer, name)) for name in ("kept", "added", "cell")}
-        header["layers"].append({"gates": gates, **ranges})
+        named = zip(layer.rows, layer.gates, strict=True)
+        gates = [_dense_to(arrays, f"layers.{index}.{name}", block) for name, block in named]
+        ranges = {name: _quant_to(getattr(layer, name)) for name in layer.quants}
+        numbers = {name: getattr(layer, name) for name in layer.numbers}
+        header["layers"].append({"kind": layer.kind, "gates": gates, **ranges, **numbers})
     header["head"] = _dense_to(arrays, "head", model.head)
     header["encoding_zero"] = model.encoding.zero
     arrays |= {f"encoding.{name}": getattr(model.encoding, name) for name in ("offset", "gain", "low", "high")}
@@ -109,13 +343,7 @@ def from_arrays(
     arrays: dict[str, Any], header: dict[str, Any], interface: Interface, report: dict[str, Any] | None = None
 ) -> StepModel:
     """The inverse of ``to_arrays``."""
-    layers = tuple(
-        StepLstm(
-            tuple(_dense_from(arrays, f"layers.{index}.{gate}", row["gates"][k]) for k, gate in enumerate(GATES)),
-            *(Quant(*row[name]) for name in ("kept", "added", "cell")),
-        )
-        for index, row in enumerate(header["layers"])
-    )
+    layers = tuple(_layer_from(arrays, f"layers.{index}", row) for index, row in enumerate(header["layers"]))
     offset, gain, low, high = (arrays[f"encoding.{name}"] for name in ("offset", "gain", "low", "high"))
     return StepModel(
         layers,
@@ -127,8 +355,20 @@ def from_arrays(
     )
 
 
-def _quant_to(quant: Quant) -> list[float]:
-    return [quant.scale, quant.zero]
+def _layer_from(arrays: dict[str, Any], prefix: str, row: dict[str, Any]) -> StepLayer:
+    kind = STEP_LAYERS[row.get("kind", StepLstm.kind)]  # files of before there were other cells do not say
+    named = zip(kind.rows, row["gates"], strict=True)
+    gates = tuple(_dense_from(arrays, f"{prefix}.{name}", block) for name, block in named)
+    ranges = {name: _quant_from(row[name]) for name in kind.quants}
+    return kind(gates, **ranges, **{name: row[name] for name in kind.numbers})
+
+
+def _quant_to(quant: Quant | None) -> list[float] | None:
+    return None if quant is None else [quant.scale, quant.zero]
+
+
+def _quant_from(values: list[Any] | None) -> Any:
+    return None if values is None else Quant(*values)
 
 
 def _dense_to(arrays: dict[str, Any], name: str, block: TfliteDense) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from edge_lstm.evaluation import evaluate
 from edge_lstm.integer import NativeModel, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.metrics import Metrics
-from edge_lstm.model import AnomalyRule, FloatModel, Interface
+from edge_lstm.model import AnomalyRule, FloatModel, Interface, Task
 from edge_lstm.modelfile import Model, is_model_file, load_model, save_model
 from edge_lstm.project import Project
 from edge_lstm.training.fit import CURVE_FILE, train
+from edge_lstm.transfer import Source
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
@@ -56,23 +57,33 @@ class Prepared:
         """What a finished model is judged by: the test part, or the next best there is."""
         return self.parts.test or self.parts.validation or self.parts.train
 
-    def interface(self) -> Interface:
+    def task(self) -> Task:
+        """The task; the threshold of an anomaly task is infinite until training learns it."""
+        wanted = self.project.task
+        rule = AnomalyRule(wanted.smoothing, math.inf, wanted.quantile) if wanted.kind == "anomaly" else None
+        return task_of(self.dataset, wanted, self.outputs, rule)
+
+    def interface(self, source: Source | None = None) -> Interface:
         """What surrounds the network: scaling fitted on the training part, task, where the data came from.
 
-        The threshold of an anomaly task is infinite until training learns it.
+        Args:
+            source: a model to start from, whose scaling is kept.
         """
-        project, train = self.project, self.parts.train
+        project, train, task = self.project, self.parts.train, self.task()
         keep = project.scaling.constant == "keep"
-        inputs = fit_input_scaling(train, project.scaling.inputs, allow_constant=keep)
-        targets = fit_target_scaling(
-            train, project.task, self.outputs, inputs, project.scaling.targets, allow_constant=keep
-        )
-        wanted = project.task
-        rule = AnomalyRule(wanted.smoothing, math.inf, wanted.quantile) if wanted.kind == "anomaly" else None
+        if source is None:
+            inputs = fit_input_scaling(train, project.scaling.inputs, allow_constant=keep)
+        else:
+            inputs = source.model.interface.scaling
+        targets = source.target_scaling(task) if source is not None else None
+        if targets is None:
+            targets = fit_target_scaling(
+                train, project.task, self.outputs, inputs, project.scaling.targets, allow_constant=keep
+            )
         return Interface(
             channels=self.dataset.channels,
             scaling=inputs,
-            task=task_of(self.dataset, project.task, self.outputs, rule),
+            task=task,
             target_scaling=targets,
             rate_hz=self.dataset.rate_hz,
             front_end=self.dataset.front_end,
@@ -124,35 +135,63 @@ def prepare(project: Project) -> Prepared:
     return Prepared(project, dataset, parts, outputs_of(dataset, project.task))
 
 
-def train_model(prepared: Prepared, file: Path, resume: bool = False, on_epoch: OnEpoch | None = None) -> Trained:
+def train_model(
+    prepared: Prepared,
+    file: Path,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+    source: Source | None = None,
+) -> Trained:
     """Train on the training part, stop by the validation part, judge by the test part.
 
     Args:
         file: the model file; beside it, a folder ``.training`` takes the checkpoint and the curve of every epoch.
         resume: go on from the last checkpoint.
+        source: a trained model to start from.
 
     Raises:
+        ProjectError: if the project does not agree with the model to start from.
         TrainingError, DataError, MissingDependencyError: if training cannot start, continue or resume.
     """
     refuse_foreign(file)
     directory = file.with_suffix(".training")
-    project, parts, interface = prepared.project, prepared.parts, prepared.interface()
+    project, parts = prepared.project, prepared.parts
+    spec, start = project.training, None
+    begun: tuple[str, ...] = ()
+    if source is not None:
+        source.refuse_other_sensor(prepared.dataset)
+        spec, start = source.training(project), source.start(prepared.task())
+        begun = source.notes(prepared.task(), prepared.dataset)
+    interface = prepared.interface(source)
     learnt = make_sequences(parts.train, project.task, prepared.outputs)
     watched = None if parts.validation is None else make_sequences(parts.validation, project.task, prepared.outputs)
     result = train(
         learnt,
         watched,
         interface,
-        project.training,
+        spec,
         directory,
         resume,
         on_epoch,
+        start,
     )
     model = result.model
     save_model(model, file)
     metrics = {"float": evaluate(model, prepared.judged(), project.task)}
-    notes = (*_left_out("training", learnt), *_left_out("validation", watched), *_judged_by(prepared))
+    notes = (*begun, *_left_out("training", learnt), *_left_out("validation", watched), *_judged_by(prepared))
     return Trained(file, directory / CURVE_FILE, model, result.epochs, result.best_epoch, metrics, notes)
+
+
+def source_at(path: Path, frozen: int, output: Path) -> Source:
+    """The model to start from.
+
+    Raises:
+        ModelError: if it is no float model.
+        ProjectError: if it lies where the new one goes, or has fewer layers than are to be frozen.
+    """
+    if output.exists() and path.exists() and output.samefile(path):
+        raise ProjectError(f"{path}: is the model to start from, and would be replaced; give another --output")
+    return Source(load_float_model(path), str(path), frozen)
 
 
 def refuse_foreign(file: Path) -> None:

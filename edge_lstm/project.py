@@ -153,6 +153,7 @@ class Project:
     Args:
         folder: where it lies; ``data.path`` and the outputs are relative to it.
         name: of the model and its bundle; the folder's name when the file gives none.
+        model_keys: those of the ``[model]`` table that the file gives; what a model to start from may not gainsay.
     """
 
     folder: Path
@@ -164,6 +165,7 @@ class Project:
     training: TrainingSpec
     export: ExportSpec
     stream: StreamSpec
+    model_keys: tuple[str, ...] = ()
 
     @property
     def model_file(self) -> Path:
@@ -237,7 +239,8 @@ def parse_project(content: Mapping[str, Any], file: Path) -> Project:
     folder = file.absolute().parent
     tables = {key: cls.from_table(content.get(key, {}), f"{file} [{key}]") for key, cls in _TABLES.items()}
     training = TrainingSpec.from_table({key: content[key] for key in _TRAINING if key in content}, str(file))
-    return Project(folder, _name(content.get("name", folder.name), file), training=training, **tables)  # type: ignore[arg-type]  # each table has its class
+    name, model_keys = _name(content.get("name", folder.name), file), tuple(content.get("model", ()))
+    return Project(folder, name, training=training, model_keys=model_keys, **tables)  # type: ignore[arg-type]  # each table has its class
 
 
 def _name(value: Any, file: Path) -> str:

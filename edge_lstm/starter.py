@@ -41,7 +41,8 @@ validation = 0.15
 inputs = "standard"         # standard, min-max, robust or none
 
 [model]
-units = [16]                # units of each LSTM layer
+units = [16]                # units of each recurrent layer
+# cell = "gru"              # lstm (default), gru, rnn or fastgrnn; or a list of one a layer
 
 [training]
 epochs = 40

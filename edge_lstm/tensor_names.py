@@ -13,5 +13,9 @@ def hidden_state(layer: int) -> str:
 
 
 def cell_state(layer: int) -> str:
-    """Cell state of a layer; in an explicit-state file, the input."""
+    """Cell state of a layer, or what its hidden state lost to rounding; in an explicit-state file, the input."""
     return f"layer{layer}/c"
+
+
+NEW = "_new"
+"""Suffix of a state's name on its way out of an explicit-state file."""

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 from edge_lstm.cli import cli
 from edge_lstm.importers import read
 from edge_lstm.importers.compare import BOUND, outputs_as_in_file
-from edge_lstm.importers.interface import Given, float_model
+from edge_lstm.importers.given import Given
+from edge_lstm.importers.interface import float_model
 from edge_lstm.importers.network import network_of
 from edge_lstm.model import FloatModel
 

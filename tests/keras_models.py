@@ -16,19 +16,68 @@ import numpy as np
 FEATURES, STEPS, BATCH = 3, 11, 4
 
 
+CELLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "lstm": ("LSTM", {}),
+    "gru": ("GRU", {"reset_after": True}),
+    "gru_before": ("GRU", {"reset_after": False}),
+    "rnn": ("SimpleRNN", {}),
+}
+"""Name of a cell → class and arguments of its layer."""
+
+
 def grid() -> dict[str, dict[str, Any]]:
-    """Name → how a plain stack is built."""
-    axes = itertools.product((1, 2, 3), (True, False), (True, False), (True, False), (".keras", ".h5"))
+    """Name → how a plain stack is built: of one cell, and of all in any order. Formats and ways to build take turns."""
+    axes = itertools.product(CELLS, (1, 2, 3), (True, False), (True, False))
+    one = [((cell,) * depth, bias, every) for cell, depth, bias, every in axes]
+    mixed = [(cells, True, False) for cells in itertools.permutations(CELLS)]
     return {
-        "-".join(["plain", str(depth), ("free", "bias")[bias], ("last", "every")[every], ("graph", "row")[row]])
-        + ending: {
-            "depth": depth,
+        "-".join([*cells, ("free", "bias")[bias], ("last", "every")[every]]) + (".keras", ".h5")[(k ^ k >> 2) & 1]: {
+            "cells": cells,
             "bias": bias,
             "every": every,
-            "row": row,
+            "row": (k ^ k >> 1 ^ k >> 3) & 1 == 0,
         }
-        for depth, bias, every, row, ending in axes
+        for k, (cells, bias, every) in enumerate(one + mixed)
     }
+
+
+LAYERS = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn"}
+"""Class of a layer → cell."""
+
+_SHARED = {
+    "defaults": ({}, ""),
+    "no bias": ({"use_bias": False}, ""),
+    "unrolled": ({"unroll": True}, ""),
+    "dropout": ({"dropout": 0.3, "recurrent_dropout": 0.2}, ""),
+    "regularised": ({"kernel_regularizer": "l2", "recurrent_constraint": "max_norm", "activity_regularizer": "l1"}, ""),
+    "other starts": ({"kernel_initializer": "ones", "recurrent_initializer": "zeros", "bias_initializer": "ones"}, ""),
+    "stateful": ({"stateful": True}, ""),
+    "float64": ({"dtype": "float64"}, ""),
+    "backwards": ({"go_backwards": True}, "go_backwards is True"),
+    "mixed_float16": ({"dtype": "mixed_float16"}, "computes in mixed_float16"),
+    **{
+        name: ({"activation": name}, f"activation is {name!r}") for name in ("relu", "sigmoid", "linear", "elu", "gelu")
+    },
+}
+_GATED = {
+    name: ({"recurrent_activation": name}, f"recurrent_activation is {name!r}")
+    for name in ("hard_sigmoid", "tanh", "relu", "linear")
+}
+_OWN = {
+    "LSTM": {"no forget bias": ({"unit_forget_bias": False}, ""), **_GATED},
+    "GRU": {
+        "before": ({"reset_after": False}, ""),
+        "after": ({"reset_after": True}, ""),
+        "before, no bias": ({"reset_after": False, "use_bias": False}, ""),
+        "after, no bias": ({"reset_after": True, "use_bias": False}, ""),
+        **_GATED,
+    },
+    "SimpleRNN": {},
+}
+ARGUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    f"{kind}, {name}.keras": (kind, *asked) for kind in LAYERS for name, asked in (_SHARED | _OWN[kind]).items()
+}
+"""Name of a model of one layer → its class, the arguments, and how it is refused; empty if it is imported."""
 
 
 ALIKE = (
@@ -41,11 +90,17 @@ ALIKE = (
         "normalised.keras",
     ),
     *("normalised.h5", "constants.keras", "stateful.keras", "headless.keras", "activation.keras", "fixed.keras"),
+    *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
 REFUSED = {
     "masking": "Masking",
-    "gru": "GRU",
     "bidirectional": "Bidirectional",
+    "bidirectional_gru": "Bidirectional",
+    "masked_gru": "Masking",
+    "stacked_cells": "wraps StackedRNNCells",
+    "state_too": "return_state is True",
+    "half_stateful": "is not stateful while another layer is",
+    "embedded": "Embedding",
     "conv": "Conv1D",
     "lambda": "Lambda",
     "batchnorm": "BatchNormalization",
@@ -99,16 +154,21 @@ def main(folder: Path) -> None:
             x = np.random.default_rng(2).normal(0, 1, (BATCH, STEPS, FEATURES)).astype(np.float32)
             np.savez(folder / f"{name}.npz", x=x, y=np.asarray(model(x, training=False)))
 
+    def cell(kind: str, units: int, every: bool, bias: bool) -> Any:
+        of, options = CELLS[kind]
+        start = {"bias_initializer": "glorot_uniform"} if bias else {}
+        return getattr(layers, of)(units, return_sequences=every, use_bias=bias, **options, **start)
+
     for name, asked in grid().items():
         stack: list[Any] = []
-        for k in range(asked["depth"]):
-            every = asked["every"] or k < asked["depth"] - 1
-            stack += [
-                lstm(6 - k, every, use_bias=asked["bias"], dropout=0.2, recurrent_dropout=0.1),
-                layers.Dropout(0.3),
-            ]
+        for k, kind in enumerate(asked["cells"]):
+            every = asked["every"] or k < len(asked["cells"]) - 1
+            stack += [cell(kind, 6 - k, every, asked["bias"]), layers.Dropout(0.3)]
         stack.append(layers.Dense(2, use_bias=asked["bias"]))
         write((row if asked["row"] else graph)(*stack), name)
+    for name, (of, options, refusal) in ARGUMENTS.items():
+        shape = (BATCH, STEPS, FEATURES) if {"stateful", "unroll"} & set(options) else (None, None, FEATURES)
+        write(row(getattr(layers, of)(5, **options), dense(), batch_shape=shape), name, alike=not refusal)
 
     learnt = layers.Normalization()
     learnt.adapt(np.random.default_rng(3).normal(4, 7, (50, 5, FEATURES)))
@@ -117,6 +177,11 @@ def main(folder: Path) -> None:
         write(row(lstm(every=True), layers.TimeDistributed(dense(2))), f"timedistributed{ending}")
         write(row(learnt, lstm(), dense()), f"normalised{ending}")
     write(row(layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 0.5, 0.0]), lstm(), dense()), "constants.keras")
+    wrapped = layers.GRUCell(5, reset_after=False), layers.GRUCell(4)
+    for ending, inner in zip((".keras", ".h5"), wrapped, strict=True):
+        write(row(layers.RNN(inner), dense()), f"wrapped_gru{ending}")
+    write(row(layers.RNN(layers.LSTMCell(5), return_sequences=True), dense()), "wrapped_lstm.keras")
+    write(row(layers.RNN(layers.SimpleRNNCell(5)), dense()), "wrapped_rnn.keras")
     write(row(lstm(), dense(1, "sigmoid")), "sigmoid.keras")
     write(row(lstm(stateful=True), dense(), batch_shape=(BATCH, STEPS, FEATURES)), "stateful.keras")
     write(row(lstm()), "headless.keras")
@@ -126,10 +191,19 @@ def main(folder: Path) -> None:
 
     fork = entry = keras.Input((None, FEATURES))
     fork = lstm()(fork)
+    state_too = layers.GRU(4, return_state=True)(entry)[0]
+    tokens = keras.Input((None,))
     refused = {
         "masking": row(layers.Masking(), lstm(), dense()),
-        "gru": row(layers.GRU(4), dense()),
         "bidirectional": row(layers.Bidirectional(lstm()), dense()),
+        "bidirectional_gru": row(layers.Bidirectional(layers.GRU(4)), dense()),
+        "masked_gru": row(layers.Masking(), layers.GRU(4), dense()),
+        "stacked_cells": row(layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)]), dense()),
+        "state_too": keras.Model(entry, dense()(state_too)),
+        "half_stateful": row(
+            layers.GRU(4, stateful=True, return_sequences=True), lstm(), dense(), batch_shape=(1, STEPS, FEATURES)
+        ),
+        "embedded": keras.Model(tokens, dense()(layers.GRU(4)(layers.Embedding(7, FEATURES, mask_zero=True)(tokens)))),
         "conv": row(layers.Conv1D(4, 3), lstm(), dense()),
         "lambda": row(layers.Lambda(lambda x: x * 2), lstm(), dense()),
         "batchnorm": row(layers.BatchNormalization(), lstm(), dense()),
@@ -148,7 +222,6 @@ def main(folder: Path) -> None:
         raise SystemExit("the table of refusals is not what is built")
     for name, model in refused.items():
         write(model, f"{name}.keras", alike=False)
-    refused["gru"].save(folder / "gru.h5")
     row(lstm(), dense()).save_weights(folder / "bare.weights.h5")
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from models import float_model, recordings
+from step_models import cell_model
 
 from edge_lstm.bundle import LIBRARY, MODEL_FILES, SCHEMA, TFLITE_FUSED, TFLITE_STEP
 from edge_lstm.compiler import compile_shared
-from edge_lstm.model import AnomalyRule, FloatModel, Scaling, Task
+from edge_lstm.model import AnomalyRule, FloatModel, LstmWeights, Scaling, Task
 from edge_lstm.modelfile import encode_model, interface_to_json
 from edge_lstm_calibration import calibrate, quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
@@ -35,27 +36,34 @@ SCALING = Scaling([1.0, -20.0, 300.0], [0.5, 10.0, 40.0])
 """Physical units far from the network's."""
 
 
-def small_model(kind: str, seed: int = 0) -> FloatModel:
-    """Random weights, two layers of 6 and 5 units, three outputs."""
+def small_model(kind: str, seed: int = 0, cells: tuple[str, ...] = ()) -> FloatModel:
+    """Random weights, two LSTM layers of 6 and 5 units or those of ``step_models``, three outputs."""
     task = TASKS[kind]
     target = Scaling.identity(3) if task.predicts_labels else SCALING
-    model = float_model(features=3, units=(6, 5), outputs=3, seed=seed)
+    if cells:
+        model = cell_model(list(zip(cells, (6, 5), strict=True)), 3, 3, seed)
+    else:
+        model = float_model(features=3, units=(6, 5), outputs=3, seed=seed)
     return model.with_interface(channels=CHANNELS, scaling=SCALING, task=task, target_scaling=target)
 
 
-def write_small_bundle(folder: Path, kind: str, seed: int = 0, artefacts: bool = False) -> Path:
+def write_small_bundle(
+    folder: Path, kind: str, seed: int = 0, artefacts: bool = False, cells: tuple[str, ...] = ()
+) -> Path:
     """A bundle with the models alone, which is enough for the reference; or with what the other back ends run."""
-    model = small_model(kind, seed)
+    model = small_model(kind, seed, cells)
     calibration = calibrate(model, recordings(model))
+    fused = all(isinstance(layer, LstmWeights) for layer in model.layers)
     models = {
         "native": quantise_native(model, calibration),
-        "tflite": quantise_tflite(model, calibration),
+        **({"tflite": quantise_tflite(model, calibration)} if fused else {}),
         "step": quantise_step(model, calibration),
         "float": model,
     }
     contents = {MODEL_FILES[arithmetic]: encode_model(each) for arithmetic, each in models.items()}
     if artefacts:
-        contents[TFLITE_FUSED] = fused_tflite(models["tflite"])
+        if fused:
+            contents[TFLITE_FUSED] = fused_tflite(models["tflite"])
         contents[TFLITE_STEP] = step_tflite(models["step"])
         contents[LIBRARY.format(machine=platform.machine())] = compile_shared(host_sources(models["native"]))
     for name, content in contents.items():
@@ -93,6 +101,14 @@ def runnable_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     """Small bundles that every back end can run."""
     folder = tmp_path_factory.mktemp("runnable")
     return {kind: write_small_bundle(folder / kind, kind, artefacts=True) for kind in ("classify", "anomaly")}
+
+
+@pytest.fixture(scope="session")
+def unfused_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small bundles of cells that TFLite has no fused operator of, for every back end that can run them."""
+    folder = tmp_path_factory.mktemp("unfused")
+    cells = {"classify": ("gru", "rnn"), "anomaly": ("lstm", "fastgrnn")}
+    return {kind: write_small_bundle(folder / kind, kind, artefacts=True, cells=each) for kind, each in cells.items()}
 
 
 @pytest.fixture(scope="session")

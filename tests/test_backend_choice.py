@@ -100,8 +100,18 @@ def test_verbose_says_it_always(runnable_bundles, samples):
             "automatic": False,
             "passed_over": {},
             "unchecked": "",
+            "instead": "",
         }
     }
+
+
+def test_a_file_that_is_not_the_usual_one_is_said_unasked(unfused_bundles, samples):
+    """Whoever asked for an interpreter is told which file it has to run; asked for its arithmetic, they know."""
+    bundle = unfused_bundles["classify"]
+    said = run(bundle, samples, "--backend", "litert").stderr
+    which = "this bundle has no model_int8.tflite, so model_step_int8.tflite runs"
+    assert said == f"stream: back end litert, arithmetic step; {which}\n"
+    assert run(bundle, samples, "--backend", "litert", "--arithmetic", "step").stderr == ""
 
 
 @pytest.mark.parametrize(("options", "told"), [((), True), (("--backend", "c"), False)])

@@ -25,6 +25,7 @@ from c_nets import (
     run,
     with_ends,
 )
+from cell_stacks import STACKS, stacked
 from models import float_model, native_model, recordings
 
 from edge_lstm.errors import ExportError
@@ -38,6 +39,7 @@ MODELS: dict[str, Any] = {
     "w8a16": lambda: native_model("w8a16", features=9, units=(32,), outputs=6),
     "w8a8": lambda: native_model("w8a8", units=(7, 5), window=20),
     "float": lambda: float_model(units=(7, 5), kind="regress"),
+    "float of every cell": lambda: stacked(*STACKS["mixed"]),
 }
 
 
@@ -50,7 +52,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every kernel and a model of each kind."""
     folder = tmp_path_factory.mktemp("everything")
     for kind, make in MODELS.items():
-        place(folder, device_sources(make(), f"of_{kind}"))
+        place(folder, device_sources(make(), f"of_{kind.replace(' ', '_')}"))
     place(folder, host_sources(MODELS["w8a16"]()))
     return folder
 
@@ -91,17 +93,18 @@ def test_sanitizers_find_nothing(tmp_path: Path, compiler: list[str], kind: str)
     if "ziglang" not in compiler:
         checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run([*compiler, "-std=c99", "-g", "-O1", *checks, "-o", "replay", *units, "-lm"], tmp_path)
-    if kind == "float":
+    floating = isinstance(model, FloatModel)
+    if floating:
         codes = model.interface.scaling.apply(recordings(model)[0]).astype(np.float32)
     else:
         codes = random_codes(model, 120).astype(np.int16)
     output = run(["./replay"], tmp_path, codes.tobytes()).stdout
     layers, outputs, total = len(model.layers), model.head.weights.shape[0], sum(x.units for x in model.layers)
-    code, cell = (np.float32, np.float32) if kind == "float" else (np.int16, np.int32)
+    code, cell = (np.float32, np.float32) if floating else (np.int16, np.int32)
     record = np.dtype([("y", code, (outputs,)), ("c", cell, (total,)), ("h", code, (total,))])
     first_stream = np.frombuffer(output, record)[::2]
     expected = trace(network(model), codes)
-    close = np.array_equal if kind != "float" else lambda a, b: np.abs(a - b).max() < 2e-5  # as in test_c_float.py
+    close = np.array_equal if not floating else lambda a, b: np.abs(a - b).max() < 2e-5  # as in test_c_float.py
     assert close(first_stream["y"], expected[layers, "y"])
     assert close(first_stream["c"], np.concatenate([expected[k, "c"] for k in range(layers)], axis=1))
     assert close(first_stream["h"], np.concatenate([expected[k, "h"] for k in range(layers)], axis=1))

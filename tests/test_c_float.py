@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from c_nets import library
+from cell_stacks import STACKS, stacked
 from models import float_model, recordings
 
-from edge_lstm.model import FloatModel
+from edge_lstm.model import GATES, FloatModel
 from edge_lstm.reference import network, trace
+from edge_lstm_export.c_source import write_c_float
 
 
 def scaled(model: FloatModel) -> Any:
@@ -48,3 +50,52 @@ def test_far_out_gates_do_not_overflow(tmp_path: Any) -> None:
     gates = np.concatenate([seen[0, gate] for gate in "ifo"])
     assert (gates.min(), gates.max()) == (0.0, 1.0)
     assert np.isfinite(seen[1, "y"]).all()
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_tensor_of_every_cell_is_close_to_the_reference(tmp_path: Any, name: str) -> None:
+    """Gates, states and outputs, over 400 steps; a tap has the gates of a cell in the cell's own order."""
+    model = stacked(*STACKS[name])
+    x = scaled(model)
+    expected, seen = trace(network(model), x), library(tmp_path, model, ["EL_TAP"]).trace(x)
+    for layer, weights in enumerate(model.layers):
+        named = dict(zip(weights.gates, GATES, strict=False))
+        tensors = {"h": "h", "c": "c", **named, **{f"{gate}_pre": f"{tap}_pre" for gate, tap in named.items()}}
+        for tensor, tap in tensors.items():
+            # As above, and a simple network without gates keeps errors for longer. Typical is 1e-6.
+            assert np.abs(expected[layer, tensor] - seen[layer, tap]).max() < 2e-5, (layer, tensor)
+    last = len(model.layers)
+    assert np.abs(expected[last, "y"] - seen[last, "y"]).max() < 2e-5
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru-before", "rnn", "fastgrnn"])
+def test_the_cell_array_of_other_cells_is_a_copy_of_the_hidden_state(tmp_path: Any, cell: str) -> None:
+    """After every step, bit for bit, so that a state that was saved is whole."""
+    model = stacked(3, ((cell, 6), (cell, 4)), 2)
+    runtime = library(tmp_path, model)
+    for sample in scaled(model)[:10]:
+        runtime.step(sample)
+        for h, c in runtime.get_state():
+            assert h.any()
+            assert np.array_equal(h, c)
+
+
+@pytest.mark.parametrize("name", ["grus", "gru-befores", "rnns", "fastgrnns", "mixed"])
+def test_a_stream_of_every_cell_goes_on_from_a_saved_state(tmp_path: Any, name: str) -> None:
+    """Steps, a chunk, and a state set in another stream give the same bits."""
+    model = stacked(*STACKS[name])
+    x, runtime = scaled(model)[:50], library(tmp_path, model)
+    whole = runtime.run(x)
+    runtime.reset()
+    assert np.array_equal(whole[:20], [runtime.step(row) for row in x[:20]])
+    other = runtime.another()
+    other.set_state(runtime.get_state())
+    assert np.array_equal(whole[20:], other.run(x[20:]))
+
+
+def test_the_sources_hold_the_cells_that_the_model_has_and_say_so() -> None:
+    """A file a cell, none for cells that are not there, and a title that names them all."""
+    files = write_c_float(stacked(3, (("gru", 6), ("gru", 4), ("lstm", 3)), 2))
+    cells = {name for name in files if name.endswith("_float.c")} - {"el_float.c"}
+    assert cells == {"el_gru_float.c", "el_lstm_float.c"}
+    assert b"GRU 6 + GRU 4 + LSTM 3 in float32" in files["model.h"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cell_stacks import stacked
 from click.testing import CliRunner
 from stream_bundles import small_model
 
@@ -205,7 +206,31 @@ def test_the_float_bundle_is_written_without_int8(project, tmp_path):
     assert told["accuracy"].keys() == {"float"}
     bundle = Bundle.open(tmp_path / "float")
     assert bundle.arithmetics == ("float",)
-    assert all(bundle.has(name) for name in ("model_float32.tflite", "model.onnx", "c/model.c"))
+    assert all(bundle.has(name) for name in ("model_float32.tflite", "model.onnx", "model.keras", "c/model.c"))
+    samples = np.loadtxt(project / "data/shake/03.csv", delimiter=",", skiprows=1)
+    by_c, by_reference = (Stream(bundle, name).push_many(samples) for name in ("c", "reference"))
+    assert [p.label for p in by_c] == [p.label for p in by_reference]
+
+
+@pytest.mark.parametrize(
+    ("cells", "in_keras"),
+    [(("gru", "gru-before", "rnn"), True), (("fastgrnn", "lstm"), False)],
+    ids=["cells of Keras", "FastGRNN"],
+)
+def test_a_float_bundle_of_other_cells_is_exported_verified_and_streamed(project, tmp_path, cells, in_keras):
+    """Every runtime that is listed ran and agrees; where Keras has no such cell there is a note instead of a file."""
+    interface = load_model(project / "build/gestures.safetensors").interface
+    made = stacked(len(interface.channels), [(cell, 5) for cell in cells], len(interface.task.outputs))
+    save_model(replace(made, interface=interface), tmp_path / "m.safetensors")
+    words = ["-m", tmp_path / "m.safetensors", "-o", tmp_path / "float", "--json"]
+    told = json.loads(run("export", "--project", project, "--float", *words))
+    checks = {check["target"]: check for check in told["verification"]["checks"]}
+    targets = {"reference", "tflite-runtime", "litert", "tflm", "c, compiled here", "c, library", "onnxruntime"}
+    assert checks.keys() == targets | ({"keras"} if in_keras else set())
+    assert all(check["mismatches"] == 0 and check["steps"] > 0 for check in checks.values())
+    assert any("no .keras file: layer 0 is a FASTGRNN" in note for note in told["notes"]) is not in_keras
+    bundle = Bundle.open(tmp_path / "float")
+    assert bundle.has("model.keras") is in_keras
     samples = np.loadtxt(project / "data/shake/03.csv", delimiter=",", skiprows=1)
     by_c, by_reference = (Stream(bundle, name).push_many(samples) for name in ("c", "reference"))
     assert [p.label for p in by_c] == [p.label for p in by_reference]
@@ -233,3 +258,13 @@ def test_export_does_not_replace_what_is_no_bundle(project, place):
     assert result.exit_code == 2
     assert "choose another output" in result.stderr
     assert (project / "data/rest/00.csv").is_file()
+
+
+def test_fit_does_not_foretell_cells_that_were_not_measured(tmp_path):
+    """A GRU would be given an LSTM's figures; the way to its own is named."""
+    start_project(tmp_path / "p")
+    file = tmp_path / "p" / "edge-lstm.toml"
+    file.write_text(file.read_text().replace("[model]", '[model]\ncell = "gru"'))
+    refused = CliRunner().invoke(cli, ["fit", "--board", "bluepill", "--project", str(file)])
+    assert refused.exit_code == 2
+    assert "[model] cell is gru, but only layers of LSTM cells were measured" in refused.stderr

@@ -35,22 +35,19 @@ STACK = [
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("cell", NATIVE_CELLS)
 @pytest.mark.parametrize(("features", "units", "bits"), [(1, 1, 12), (3, 17, 8), (9, 32, 10), (40, 33, 7)])
-def test_every_tensor_is_the_references(
-    tmp_path: Any, scheme: Scheme, cell: str, features: int, units: int, bits: int
-) -> None:
-    """Pre-activations, gates, c, h and outputs, from quiet rows to saturated ones."""
-    model = random_gated(features + bits, features, [(cell, units)], 3, scheme, bits)
+def test_every_tensor_is_the_references(tmp_path: Any, scheme: Scheme, features: int, units: int, bits: int) -> None:
+    """Pre-activations, gates, c, h and outputs of every cell, from quiet rows to saturated ones."""
+    model = random_gated(features + bits, features, [(cell, units) for cell in NATIVE_CELLS], 3, scheme, bits)
     codes = random_codes(model, 150)
     expected, seen = trace(network(model), codes), library(tmp_path, model, ["EL_TAP"]).trace(codes)
-    for name in ("h", "c"):
-        assert np.array_equal(seen[0, name], expected[0, name]), name
-    # A tap's place bears the name that an LSTM's gate has there.
-    for place_of, gate in zip(GATES, model.layers[0].gates, strict=False):
-        assert np.array_equal(seen[0, f"{place_of}_pre"], expected[0, f"{gate}_pre"]), gate
-        assert np.array_equal(seen[0, place_of], expected[0, gate]), gate
-    assert np.array_equal(seen[1, "y"], expected[1, "y"])
+    for k, layer in enumerate(model.layers):
+        # A tap's place bears the name that an LSTM's gate has there.
+        places = {name: at for at, name in zip(GATES, layer.gates, strict=False)}
+        names = {"h": "h", "c": "c", **places, **{f"{name}_pre": f"{at}_pre" for name, at in places.items()}}
+        for name, at in names.items():
+            assert np.array_equal(seen[k, at], expected[k, name]), (layer.cell, name)
+    assert np.array_equal(seen[len(model.layers), "y"], expected[len(model.layers), "y"])
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

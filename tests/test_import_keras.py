@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from import_runs import is_alike, model_in, refused, run
-from keras_models import ALIKE, REFUSED, STEPS, grid
+from keras2_models import NAMES as KERAS_2
+from keras_models import ALIKE, ARGUMENTS, CELLS, LAYERS, REFUSED, STEPS, grid
 
 from edge_lstm.cli import cli
 from edge_lstm.errors import ModelError
@@ -26,6 +27,8 @@ from edge_lstm.pipeline import prepare
 from edge_lstm.project import load_project
 
 ROOT = Path(__file__).parent.parent
+KERAS_2_SAVED = Path(__file__).with_name("keras2_saved")
+"""Written by ``keras2_models.py``."""
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +43,48 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [*grid(), *ALIKE])
 def test_an_imported_network_computes_what_keras_computes(files, name):
-    """One to three layers, with bias and without, every step or the last, in a row or a graph, .keras and .h5."""
+    """Every cell, and stacks of all in any order; with bias and without, every step or the last, .keras and .h5."""
     example = np.load(files / f"{name}.npz")
     assert is_alike(files / name, example["x"], example["y"])
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_an_argument_of_a_layer_is_honoured_or_refused_by_its_name(files, tmp_path, name):
+    """Keras' outputs within 1e-5, or one line with the argument and exit code 2."""
+    kind, _, refusal = ARGUMENTS[name]
+    if refusal:
+        assert refusal in refused(files / name, "-o", tmp_path / "m.safetensors")
+        return
+    example = np.load(files / f"{name}.npz")
+    assert is_alike(files / name, example["x"], example["y"])
+    assert [layer.cell for layer in model_in(files / name).layers] == [LAYERS[kind]]
+
+
+def test_the_command_names_the_cells(files, tmp_path):
+    """Of a mixed stack, in its order, and in JSON."""
+    name = next(name for name in grid() if name.startswith("-".join(CELLS)))
+    done = run(files / name, "-o", tmp_path / "m.safetensors", "-q")
+    assert "LSTM of 6 units, GRU of 5, 4 units, simple RNN of 3 units" in done.stdout
+    assert "equal to keras within" in done.stdout
+    said = json.loads(run(files / name, "-o", tmp_path / "m.safetensors", "-q", "--json", "--no-compare").stdout)
+    assert (said["cells"], said["units"]) == (["lstm", "gru", "gru", "rnn"], [6, 5, 4, 3])
+    notes = [row["note"] for row in json.loads(run(files / name, "--check", "--json").stdout)["layers"]]
+    assert "5 units, reset after the product" in notes
+    assert "4 units, reset before the product" in notes
+
+
+def test_a_stateful_file_carries_its_state_for_ever(files):
+    """Its fixed number of steps is no window, for nothing is zeroed there."""
+    assert model_in(files / "stateful.keras").interface.task.window is None
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("name", KERAS_2)
+def test_what_keras_2_saved_is_imported(name, ending):
+    """Each cell, one that an RNN wraps, and a stack of all; its outputs were computed by Keras 2."""
+    path, outputs = KERAS_2_SAVED / f"{name}{ending}", np.load(KERAS_2_SAVED / "outputs.npz")
+    assert tuple(layer.cell for layer in model_in(path).layers) == KERAS_2[name]
+    assert is_alike(path, outputs["x"], outputs[name])
 
 
 def test_a_normalisation_becomes_the_scaling_of_the_channels(files):
@@ -93,10 +135,12 @@ def test_the_command_compares_with_keras_itself(files, tmp_path, ending):
 
 def test_weights_that_are_not_the_originals_are_refused(files, tmp_path, monkeypatch):
     """Gates in a wrong order end in exit code 1, and nothing is written."""
-    from edge_lstm.importers import keras_file
+    from edge_lstm.importers import keras_layers
 
-    real = keras_file.lstm_weights
-    monkeypatch.setattr(keras_file, "lstm_weights", lambda *arrays: real(*arrays, (0, 1, 3, 2)))
+    real = keras_layers.cell_weights
+    monkeypatch.setattr(
+        keras_layers, "cell_weights", lambda cell, rows, _, after: real(cell, rows, (0, 1, 3, 2), after)
+    )
     text = refused(files / "softmax.keras", "-o", tmp_path / "m.safetensors", code=1)
     assert "keras computes other outputs" in text
     assert list(tmp_path.iterdir()) == []

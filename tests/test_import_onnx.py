@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import itertools
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from import_runs import is_alike, model_in, refused, run
+from import_runs import model_in, refused, run
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lstm.importers import read
-from edge_lstm.importers.compare import BOUND, outputs_as_in_file
-from edge_lstm.importers.network import network_of
+from edge_lstm.importers.compare import BOUND
 
 FEATURES, UNITS, STEPS, BATCH, OUTPUTS = 3, 5, 7, 4, 2
 RNG = np.random.default_rng(5)
 BATCH_FIRST, TIME_FIRST = (BATCH, STEPS, FEATURES), (STEPS, BATCH, FEATURES)
 
 
-def weights(features: int = FEATURES, units: int = UNITS, bias: bool = True, name: str = "") -> dict[str, Any]:
-    """W, R and B of an LSTM, their names ended by ``name``."""
-    shapes = {"W": (1, 4 * units, features), "R": (1, 4 * units, units), "B": (1, 8 * units)}
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+CELLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "LSTM": ("LSTM", {}),
+    "GRU, reset before": ("GRU", {"linear_before_reset": 0}),
+    "GRU, reset after": ("GRU", {"linear_before_reset": 1}),
+    "RNN": ("RNN", {}),
+}
+"""Name → operator and attributes."""
+
+
+def weights(
+    features: int = FEATURES, units: int = UNITS, bias: bool = True, name: str = "", kind: str = "LSTM"
+) -> dict[str, Any]:
+    """W, R and B of a layer, their names ended by ``name``."""
+    rows = GATES[kind] * units
+    shapes = {"W": (1, rows, features), "R": (1, rows, units), "B": (1, 2 * rows)}
     return {
         f"{key}{name}": RNG.normal(0, 0.5, shape).astype(np.float32)
         for key, shape in shapes.items()
@@ -55,11 +64,21 @@ def save(path: Path, nodes: Any, constants: dict[str, Any], shape: Any, outputs:
     return path
 
 
-def lstm(
-    x: str = "x", outputs: Any = ("Y", "h", "c_"), name: str = "", bias: bool = True, more: Any = (), **options: Any
+def layer(
+    kind: str,
+    x: str = "x",
+    outputs: Any = ("Y", "h"),
+    name: str = "",
+    bias: bool = True,
+    more: Any = (),
+    **options: Any,
 ):
     inputs = [x, f"W{name}", f"R{name}", f"B{name}" if bias else "", *more]
-    return helper.make_node("LSTM", inputs, list(outputs), name=f"lstm{name}", hidden_size=UNITS, **options)
+    return helper.make_node(kind, inputs, list(outputs), name=f"{kind.lower()}{name}", hidden_size=UNITS, **options)
+
+
+def lstm(x: str = "x", outputs: Any = ("Y", "h", "c_"), name: str = "", **options: Any):
+    return layer("LSTM", x, outputs, name, **options)
 
 
 def node(kind: str, inputs: str, output: str, **options: Any) -> Any:
@@ -84,23 +103,62 @@ def heads() -> dict[str, tuple[list[Any], dict[str, Any]]]:
     }
 
 
-@pytest.mark.parametrize(("name", "layout", "bias"), [*itertools.product(heads(), (0, 1), (True, False))])
-def test_an_import_computes_what_the_runtime_computes(tmp_path, name, layout, bias):
-    """Both layouts, with biases and without, every head behind the last hidden state; the command compares."""
+@pytest.mark.parametrize(("name", "bias"), [*itertools.product(heads(), (True, False))])
+def test_an_import_computes_what_the_runtime_computes(tmp_path, name, bias):
+    """With biases and without, every head behind the last hidden state; the command compares."""
     behind, constants = heads()[name]
-    nodes = [lstm(bias=bias, layout=layout), node("Squeeze", "h one", "z"), *behind]
-    constants = constants | weights(bias=bias) | {"one": [1 if layout else 0]}
-    shape = (None, None, FEATURES)
-    if layout:  # which onnxruntime refuses to compute
-        path = save(tmp_path / "m.onnx", nodes, constants, shape)
-        same = save(tmp_path / "s.onnx", [lstm(bias=bias), *nodes[1:]], constants | {"one": [0]}, TIME_FIRST)
-        x = RNG.normal(0, 1, TIME_FIRST).astype(np.float32)
-        y = onnxruntime.InferenceSession(same, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
-        assert is_alike(path, x.transpose(1, 0, 2), y)
-        return
-    done = run(save(tmp_path / "m.onnx", nodes, constants, shape), "-o", tmp_path / "m.safetensors", "--json", "-q")
+    nodes = [lstm(bias=bias), node("Squeeze", "h one", "z"), *behind]
+    constants = constants | weights(bias=bias) | {"one": [0]}
+    assert compared(save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))) == "onnxruntime"
+
+
+def compared(path: Path) -> str:
+    """Which runtime the command compared with, and it must have: the outputs are within the bound."""
+    done = run(path, "-o", path.with_suffix(".safetensors"), "--json", "-q")
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["compared"]["error"] <= BOUND
+    found = json.loads(done.stdout)["compared"]
+    assert found["error"] <= BOUND
+    return str(found["runtime"])
+
+
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.parametrize(("cell", "layout", "bias"), [*itertools.product(CELLS, (0, 1), (True, False))])
+def test_each_operator_computes_what_a_runtime_computes(tmp_path, cell, layout, bias, every):
+    """Both layouts, with biases and without, every step or the last. Layout 1 has one runtime, that of onnx itself."""
+    kind, options = CELLS[cell]
+    made = layer(kind, bias=bias, layout=layout, **options)
+    nodes = [made, node("Squeeze", f"{'Y' if every else 'h'} one", "z"), *MATMUL]
+    place = (2 if layout else 1) if every else (1 if layout else 0)
+    constants = weights(bias=bias, kind=kind) | head(transposed=False) | {"one": [place]}
+    path = save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))
+    assert compared(path) == ("onnx.reference" if layout else "onnxruntime")
+    (imported,) = model_in(path).layers
+    assert imported.cell == kind.lower()
+    assert getattr(imported, "reset_after", None) == {"GRU, reset before": False, "GRU, reset after": True}.get(cell)
+
+
+@pytest.mark.parametrize("cells", [*itertools.permutations(CELLS, 3)], ids="-".join)
+def test_operators_follow_each_other_in_any_order(tmp_path, cells):
+    """Three layers of three kinds."""
+    nodes, constants, x = [], head(transposed=False) | {"one": [1]}, "x"
+    for k, cell in enumerate(cells):
+        kind, options = CELLS[cell]
+        nodes += [layer(kind, x, (f"Y{k}",), str(k), **options), node("Squeeze", f"Y{k} one", f"s{k}")]
+        constants |= weights(UNITS if k else FEATURES, name=str(k), kind=kind)
+        x = f"s{k}"
+    nodes += [node("MatMul", f"{x} V", "m"), MATMUL[1]]
+    assert compared(save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))) == "onnxruntime"
+
+
+def test_weights_that_are_not_the_originals_are_refused(tmp_path, monkeypatch):
+    """A reset after the product taken for one before it ends in exit code 1."""
+    from edge_lstm.importers import onnx_recurrent
+
+    real = onnx_recurrent.cell_weights
+    monkeypatch.setattr(onnx_recurrent, "cell_weights", lambda cell, rows, order, _: real(cell, rows, order, False))
+    nodes = [layer("GRU", linear_before_reset=1), node("Squeeze", "h one", "z"), GEMM]
+    path = save(tmp_path / "m.onnx", nodes, weights(kind="GRU") | head() | {"one": [0]}, TIME_FIRST)
+    assert "onnxruntime computes other outputs" in refused(path, "-o", tmp_path / "m.safetensors", code=1)
 
 
 def surroundings() -> dict[str, tuple[list[Any], dict[str, Any], Any, int]]:
@@ -164,6 +222,12 @@ def surroundings() -> dict[str, tuple[list[Any], dict[str, Any], Any, int]]:
             TIME_FIRST,
             14,
         ),
+        "lengths of all steps": (
+            [lstm(more=("lens",)), node("Squeeze", "h one", "z"), GEMM],
+            weights() | head() | {"one": [0], "lens": np.full(BATCH, STEPS, np.int32)},
+            TIME_FIRST,
+            14,
+        ),
         "zero states": (
             [lstm(more=("", "n", "n")), node("Squeeze", "h one", "z"), GEMM],
             weights() | head() | {"one": [0], "n": zeros},
@@ -211,15 +275,28 @@ def test_the_states_as_further_outputs_are_passed_over(tmp_path):
     assert "is a second output" in refused(path, "-o", tmp_path / "m.safetensors")
 
 
+def both(name: str, says: str, **options: Any) -> dict[str, tuple[Any, str]]:
+    """A refusal of every operator."""
+    return {f"{name}, {kind}": (layer(kind, **options), says) for kind in GATES}
+
+
 REFUSED = {
-    "reverse": (lstm(direction="reverse"), "direction is reverse"),
-    "bidirectional": (lstm(direction="bidirectional"), "direction is bidirectional"),
-    "clip": (lstm(clip=3.0), "clip is 3.0"),
+    **both("reverse", "direction is reverse", direction="reverse"),
+    **both("bidirectional", "direction is bidirectional", direction="bidirectional"),
+    **both("clip", "clip is 3.0", clip=3.0),
+    **both("sequence_lens", "sequence_lens [3, 3, 3, 3] end sequences before step 7", more=("lens",)),
+    **both("lengths that are computed", "sequence_lens may end", more=("computed",)),
+    **both("initial_h", "initial_h is not zero", more=("", "ones")),
+    "relu": (layer("RNN", activations=["Relu"]), "activations is Relu: a cell here has Tanh; train it so"),
+    "affine": (layer("RNN", activations=["Affine"], activation_alpha=[2.0]), "activations is Affine"),
+    "gates of a GRU": (layer("GRU", activations=["HardSigmoid", "Tanh"]), "activations is HardSigmoid Tanh"),
+    "candidate of a GRU": (layer("GRU", activations=["Sigmoid", "Relu"]), "a cell here has Sigmoid Tanh"),
+    "linear_before_reset": (layer("GRU", linear_before_reset=2), "linear_before_reset is 2"),
     "input_forget": (lstm(input_forget=1), "input_forget is 1"),
     "activations": (lstm(activations=["HardSigmoid", "Tanh", "Tanh"]), "activations is HardSigmoid Tanh Tanh"),
-    "sequence_lens": (lstm(more=("lens",)), "sequence_lens"),
-    "initial_h": (lstm(more=("", "ones")), "initial_h is not zero"),
     "initial_c": (lstm(more=("", "", "ones")), "initial_c is not zero"),
+    "initial_h from the samples": (lstm(more=("", "x")), "initial_h is not zero"),
+    "weights of another operator": (layer("GRU"), "expected (1, 3 units, features)"),
     "peepholes": (lstm(more=("", "", "", "P")), "peepholes"),
     "cell state": (lstm(outputs=("Y", "c_", "h")), "cell state"),
     "Loop": (node("Loop", "count true x", "h", body=helper.make_graph([], "body", [], [])), "is a program"),
@@ -234,7 +311,6 @@ REFUSED = {
         ),
         "chooses while it runs",
     ),
-    "GRU": (helper.make_node("GRU", ["x", "W", "R"], ["Y", "h"], hidden_size=UNITS), "another cell"),
 }
 
 
@@ -242,60 +318,16 @@ REFUSED = {
 def test_what_a_cell_here_has_not_is_refused_by_name(tmp_path, name):
     """One line that names it, exit code 2."""
     made, says = REFUSED[name]
+    kind = "LSTM" if made.op_type not in GATES or name == "weights of another operator" else made.op_type
     constants = (
-        weights() | head() | {"one": [0], "lens": np.full(BATCH, 3, np.int32), "P": np.ones((1, 3 * UNITS), "f4")}
+        weights(kind=kind)
+        | head()
+        | {"one": [0], "lens": np.full(BATCH, 3, np.int32), "P": np.ones((1, 3 * UNITS), "f4")}
     )
     constants |= {"ones": np.ones((1, BATCH, UNITS), np.float32), "count": np.array(3), "true": np.array(True)}
-    path = save(tmp_path / "m.onnx", [made, node("Squeeze", "h one", "z"), GEMM], constants, TIME_FIRST)
+    computed = node("Size", "x", "computed")
+    path = save(tmp_path / "m.onnx", [computed, made, node("Squeeze", "h one", "z"), GEMM], constants, TIME_FIRST)
     assert says in refused(path, "-o", tmp_path / "m.safetensors")
-
-
-BACKEND_TESTS = {
-    "test_lstm_defaults": "",
-    "test_lstm_with_initial_bias": "",
-    "test_lstm_batchwise": "",
-    "test_lstm_with_peepholes": "sequence_lens",
-    "test_lstm_reverse": "direction is reverse",
-    "test_lstm_bidirectional": "direction is bidirectional",
-}
-"""Every LSTM node test of the package onnx → how it is refused; empty if it is imported."""
-
-
-@pytest.fixture(scope="module")
-def backend_cases() -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of NumPy in the making of other operators' tests
-        from onnx.backend.test.case.node import collect_testcases
-
-        return {case.name: case for case in collect_testcases("LSTM")}
-
-
-def test_the_table_names_every_backend_test_of_an_lstm(backend_cases):
-    """A new one asks for a decision."""
-    assert backend_cases.keys() == BACKEND_TESTS.keys()
-
-
-@pytest.mark.parametrize("name", BACKEND_TESTS)
-def test_a_backend_test_is_computed_or_refused_by_name(backend_cases, tmp_path, name):
-    """Weights, which these tests feed as inputs, are constants, as in a trained model's file."""
-    case = backend_cases[name]
-    model = onnx.ModelProto()
-    model.CopyFrom(case.model)
-    inputs, outputs = case.data_sets[0]
-    names = [value.name for value in case.model.graph.input]
-    for key, value in list(zip(names, inputs, strict=True))[1:]:
-        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), key))
-    path = tmp_path / "m.onnx"
-    onnx.save(model, path)
-    if BACKEND_TESTS[name]:
-        assert BACKEND_TESTS[name] in refused(path, "-o", tmp_path / "m.safetensors")
-        return
-    chain = read(path)
-    order = [chain.input_axes.index(axis) for axis in ("batch", "time", "features")]
-    x = np.asarray(inputs[0]).transpose(order)
-    for ours in outputs_as_in_file(network_of(chain, path), model_in(path, task="regress"), x):
-        # float32 of the test's own sums.
-        assert np.allclose(ours.ravel(), np.asarray(outputs[0]).ravel(), rtol=1e-5, atol=1e-7)
 
 
 # ---- files made to hurt ----

@@ -138,13 +138,13 @@ ZEROS = {
 REFUSED = {
     "backwards": (changed(lstm__weight_ih_l0_reverse=ZEROS[20, 3]), "reads backwards"),
     "projection": (changed(lstm__weight_hr_l0=ZEROS[3, 5]), "projection"),
-    "gru": (changed(lstm__weight_hh_l0=ZEROS[15, 5]), "is a GRU"),
-    "rnn": (changed(lstm__weight_hh_l0=ZEROS[5, 5]), "is a plain RNN"),
+    "kernel of another cell": (changed(lstm__weight_hh_l0=ZEROS[15, 5]), "expected (15, features)"),
+    "no cell": (changed(lstm__weight_hh_l0=ZEROS[3, 5]), "expected (4 units, units) of an LSTM"),
     "two heads": (changed(other__weight=ZEROS[2, 6]), "one dense head"),
     "batch norm": (changed(norm__running_mean=ZEROS[7,]), "norm.running_mean"),
     "convolution": (changed(conv__weight=ZEROS[3, 5, 2]), "conv.weight"),
     "bias": (changed(lstm__bias_hh_l0=ZEROS[7,]), "a bias has shape (7,)"),
-    "no lstm": ({"fc.weight": ZEROS[3, 5]}, "holds no LSTM layer"),
+    "no lstm": ({"fc.weight": ZEROS[3, 5]}, "holds no recurrent layer"),
     "half of it": ({"lstm.weight_ih_l0": ZEROS[20, 3]}, "has no weight_hh"),
     "nan": (changed(fc__bias=np.array([np.nan, 0], np.float32)), "not finite"),
     "beyond float32": (changed(fc__bias=np.array([1e300, 0])), "not finite"),
@@ -154,7 +154,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_plain_lstm_is_refused_by_name(tmp_path, ending, name):
+def test_what_is_no_plain_network_is_refused_by_name(tmp_path, ending, name):
     """One line that names it, exit code 2."""
     tensors, says = REFUSED[name]
     assert says in refused(SAVERS[ending](tmp_path / f"m{ending}", tensors), "-o", tmp_path / "new.safetensors")
@@ -301,6 +301,16 @@ def test_a_member_whose_name_is_no_text_is_one_line(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("é", b"")
     path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    assert "not a whole zip file" in refused(path, "--check")
+
+
+def test_a_zip_of_several_disks_is_one_line(tmp_path):
+    """As its last bytes may say; Python's reader raises where it only should tell whether it is a zip file."""
+    path = torch_files.save(tmp_path / "m.pt", state_dict())
+    content = bytearray(path.read_bytes())
+    end = content.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 0, 0, 7)
+    path.write_bytes(content[:end] + locator + content[end:])
     assert "not a whole zip file" in refused(path, "--check")
 
 

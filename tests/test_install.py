@@ -269,7 +269,9 @@ def test_wav_recordings_name_the_extra_audio(bare, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("missing", "flag", "extra"), [("onnx", "--float", "onnx"), ("ziglang", "--int8", "cc")], ids=["onnx", "compiler"]
+    ("missing", "flag", "extra"),
+    [("onnx", "--float", "onnx"), ("h5py", "--float", "import"), ("ziglang", "--int8", "cc")],
+    ids=["onnx", "h5py", "compiler"],
 )
 def test_export_names_each_package_it_lacks(project, missing, flag, extra):
     """One thing missing in an environment that has the rest; a compiler is missing without any on the path."""

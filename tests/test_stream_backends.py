@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from live_streams import COMMAND
 
+from edge_lstm.errors import BundleError
 from edge_lstm.streaming import Stream
 
 PAIRS = (
@@ -47,6 +49,42 @@ def test_a_back_end_prints_the_lines_of_the_reference(runnable_bundles, samples,
     made = Stream(bundle, "reference", arithmetic).push_many(samples)
     assert [json.loads(line) for line in lines.splitlines()] == [one.to_json() for one in made]
     assert len(made) == (12 if kind == "classify" else 60)
+
+
+@pytest.mark.parametrize("kind", ["classify", "anomaly"])
+@pytest.mark.parametrize("backend", ["tflite-runtime", "litert"])
+def test_without_a_fused_file_the_explicit_state_one_runs_and_is_named(unfused_bundles, samples, backend, kind):
+    """TFLite fuses neither GRU nor FastGRNN: the reference's lines, and one on stderr that says what computes them."""
+    text = "".join(" ".join(map(repr, row)) + "\n" for row in samples.tolist())
+    done = subprocess.run(
+        [*COMMAND, unfused_bundles[kind], "--backend", backend, "--json"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    made = Stream(unfused_bundles[kind], "reference", "step").push_many(samples)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [one.to_json() for one in made]
+    assert len(made) == (12 if kind == "classify" else 60)
+    assert json.loads(done.stderr)["backend"]["arithmetic"] == "step"
+
+
+def test_a_back_end_of_the_fused_file_alone_is_refused(unfused_bundles):
+    """TensorFlow Lite Micro has no stream over the explicit-state file."""
+    with pytest.raises(
+        BundleError, match=r"holds arithmetic native, step, float, but back end tflm computes tflm; choose"
+    ):
+        Stream(unfused_bundles["classify"], "tflm")
+
+
+def test_auto_takes_the_explicit_state_file_where_step_is_asked_for(unfused_bundles, samples):
+    """The first interpreter that is installed, in the arithmetic's own bytes."""
+    stream = Stream(unfused_bundles["anomaly"], arithmetic="step")
+    assert stream.backend in ("tflite-runtime", "litert")
+    reference = Stream(unfused_bundles["anomaly"], "reference", "step")
+    assert stream.push_many(samples[:20]) == reference.push_many(samples[:20])
+    assert stream.save() == reference.save()
 
 
 def test_each_back_end_has_an_arithmetic_of_its_own(runnable_bundles):

@@ -1,10 +1,16 @@
-"""The fused float32 file agrees with the float reference in tflite-runtime and LiteRT, and carries its state."""
+"""The float32 file agrees with the float reference in every interpreter, its state inside or in the caller's hands."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from cell_stacks import STACKS, stacked
 from models import float_model, recordings
 
 from edge_lstm.reference import network, trace
+from edge_lstm.runtimes.litert import litert
+from edge_lstm.runtimes.tflite_operators import operators
 from edge_lstm.runtimes.worker import Job, run_jobs
 from edge_lstm_export.tflite import float_tflite
 
@@ -15,10 +21,15 @@ FLOAT32_BOUND = 2e-5
 SHAPES = [(1, (1,), 1), (3, (5,), 2), (9, (32, 16), 6), (40, (48, 16, 5), 9)]
 
 
-@pytest.mark.parametrize("runtime", ["tflite-runtime", "litert"])
-def test_outputs_and_states_are_within_float32_of_the_reference(runtime, tmp_path):
+RUNTIMES = ("tflite-runtime", "litert", "tflm")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("cells", ["lstm", "every"])
+def test_outputs_and_states_are_within_float32_of_the_reference(runtime, cells, tmp_path):
     """Scaled samples in, network outputs out, h and c of every layer, over whole recordings."""
-    models = [float_model(*shape) for shape in SHAPES]
+    lstms, stacks = (float_model(*shape) for shape in SHAPES), (stacked(*stack) for stack in STACKS.values())
+    models = list(lstms if cells == "lstm" else stacks)
     jobs, series = [], []
     for k, model in enumerate(models):
         (tmp_path / f"{k}.tflite").write_bytes(float_tflite(model))
@@ -35,6 +46,49 @@ def test_outputs_and_states_are_within_float32_of_the_reference(runtime, tmp_pat
                 assert np.abs(c - expected[layer, "c"]).max() < FLOAT32_BOUND * max(1, np.abs(c).max())
 
 
+def test_a_stack_of_lstms_keeps_its_state_inside_and_any_other_hands_it_out():
+    """A fused file has one input; an explicit one takes h of each layer, and c of its LSTMs."""
+    assert litert(float_tflite(float_model()))._x.shape == (1, 1, 3)
+    stream = litert(float_tflite(stacked(5, (("gru", 4), ("lstm", 3), ("rnn", 2)), 2)))
+    assert [part.name for part in stream._parts] == ["layer0/h", "layer1/h", "layer1/c", "layer2/h"]
+    assert [[part.shape for part in layer] for layer in stream.get_state()] == [[(4,)] * 2, [(3,)] * 2, [(2,)] * 2]
+
+
+def test_the_explicit_file_is_of_operators_that_every_interpreter_has():
+    """Plain ones alone, whose names the project's own reader of files knows."""
+    used = operators(float_tflite(stacked(*STACKS["mixed"])))
+    plain = {"ADD", "SUB", "MUL", "CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH"}
+    assert set(used) == plain
+
+
+# In a process of its own: argv is the runtime and the file.
+RESUMED = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge_lstm.runtimes.worker import RUNTIMES
+one, other = (RUNTIMES[sys.argv[1]](Path(sys.argv[2])) for _ in range(2))
+x = np.random.default_rng(0).normal(0, 1, (60, 5)).astype(np.float32)
+whole = one.run(x)
+one.reset()
+one.run(x[:25])
+other.run(x[:7])
+other.set_state(one.get_state())
+assert all(np.array_equal(a, b) for a, b in zip(np.array(other.get_state()[0]), np.array(one.get_state()[0])))
+assert np.array_equal(other.run(x[25:]), whole[25:])
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_stream_of_mixed_cells_resumes_from_a_saved_state(runtime, tmp_path):
+    """A state saved in one stream and set in another continues bit for bit, pairs (h, h) and (h, c) alike."""
+    (tmp_path / "m.tflite").write_bytes(float_tflite(stacked(*STACKS["mixed"])))
+    command = [sys.executable, "-c", RESUMED, runtime, tmp_path / "m.tflite"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_exporting_twice_gives_identical_bytes():
     """Equal models give equal files."""
     assert float_tflite(float_model()) == float_tflite(float_model())
+    assert float_tflite(stacked(*STACKS["mixed"])) == float_tflite(stacked(*STACKS["mixed"]))

@@ -115,9 +115,16 @@ def test_activation_tables_equal_the_operators_for_every_code(runtime, arithmeti
 
 
 @pytest.mark.parametrize("runtime", list(ARITHMETIC))
-@pytest.mark.parametrize(("write", "compute"), [(operators.add, tflite_ops.add), (operators.mul, tflite_ops.mul)])
-def test_sums_and_products_equal_the_operators_for_every_pair_of_codes(runtime, write, compute):
-    """ADD and MUL of all 65,536 pairs under 12 random quantisations of trained sizes, in every runtime alike."""
+@pytest.mark.parametrize(
+    ("write", "compute"),
+    [
+        (operators.add, tflite_ops.add),
+        (operators.sub, tflite_ops.sub),
+        (operators.mul, tflite_ops.mul),
+    ],
+)
+def test_sums_differences_and_products_equal_the_operators_for_every_pair_of_codes(runtime, write, compute):
+    """ADD, SUB and MUL of all 65,536 pairs under 12 random quantisations of trained sizes, in every runtime alike."""
     rng = np.random.default_rng(1)
     a, b = np.arange(-128, 128)[:, None], np.arange(-128, 128)[None, :]
     models, expected = [], []

@@ -209,17 +209,18 @@ def test_the_learning_rate_falls(schedule):
     )
 
 
-def test_the_numpy_reference_computes_what_keras_computes():
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "fastgrnn", ("rnn", "gru"), ("fastgrnn", "dense")])
+def test_the_numpy_reference_computes_what_keras_computes(cell):
     """Two stacked layers and the head, gate by gate in the right order."""
-    from edge_lstm.training.network import Network, to_float_model
+    from edge_lstm.training.network import Network
 
     rng = np.random.default_rng(0)
-    keras_network = Network(3, (7, 5), 4, dropout=0.5, seed=0)
+    keras_network = Network(3, 4, TrainingSpec(cell=cell, units=(7, 5)))
     for variable in keras_network.variables:
-        variable.assign(rng.normal(0, 0.5, variable.shape))
+        variable.assign(rng.normal(0, 0.3, variable.shape))
     task = Task("tag", ("a", "b", "c", "d"))
     interface = Interface(("x", "y", "z"), Scaling.identity(3), task, Scaling.identity(4))
-    model = to_float_model([v.numpy() for v in keras_network.variables], interface)
+    model = keras_network.to_model([v.numpy() for v in keras_network.variables], interface)
     x = rng.normal(0, 1, (6, 50, 3)).astype(np.float32)
     keras_outputs = keras_network(x).numpy()
     outputs = np.stack(replay(network(model), list(x)))
@@ -232,7 +233,7 @@ def test_initial_weights_are_the_classic_ones():
     """Orthogonal recurrent matrices, Glorot-bounded kernels, zero biases but the forget gate's one."""
     from edge_lstm.training.network import Network
 
-    kernel, recurrent, bias = (v.numpy() for v in Network(9, (16,), 2, dropout=0.0, seed=3).variables[:3])
+    kernel, recurrent, bias = (v.numpy() for v in Network(9, 2, TrainingSpec(units=(16,), seed=3)).variables[:3])
     # float32 rounding of a product of unit rows.
     assert np.abs(recurrent @ recurrent.T - np.eye(16)).max() < 1e-5
     assert np.abs(kernel).max() <= np.sqrt(6 / (9 + 64))
@@ -246,7 +247,7 @@ def test_gradients_are_clipped_by_their_global_norm():
 
     sequences, interface = waves(4, 10)
     spec = TrainingSpec(units=(4,), loss="mse", clip_norm=0.5)
-    step = Optimisation(Network(1, (4,), 1, 0.0, 0), interface.task, spec)
+    step = Optimisation(Network(1, 1, spec), interface.task, spec)
     data = examples(sequences, interface)
     _, gradients = step.gradients(data.inputs, data.targets * np.float32(1e3), data.weights, np.int32(0))
     # float32 rounding of the norm.
@@ -255,14 +256,16 @@ def test_gradients_are_clipped_by_their_global_norm():
 
 def test_a_cell_that_counts_without_end_is_held_back():
     """Beyond a cell state of 32 a cost pushes it down; below, training is left alone."""
+    from edge_lstm.training.keras_layers import CELL_LIMIT
     from edge_lstm.training.network import Network
-    from edge_lstm.training.optimise import CELL_LIMIT, Optimisation
+    from edge_lstm.training.optimise import Optimisation
 
     _, interface = waves(1, 10)
-    network_ = Network(1, (2,), 1, 0.0, 0)
+    spec = TrainingSpec(units=(2,), level_noise=0.0, dropout=0.0)
+    network_ = Network(1, 1, spec)
     # Every gate all but open: sigmoid and tanh of 3 are above 0.95, so the cell gains almost one a step.
     network_.variables[2].assign(np.repeat([3.0, 9.0, 3.0, 3.0], 2))
-    step = Optimisation(network_, interface.task, TrainingSpec(units=(2,), level_noise=0.0))
+    step = Optimisation(network_, interface.task, spec)
 
     def pushed(steps: int) -> np.ndarray:
         inputs, none = np.zeros((1, steps, 1), np.float32), np.zeros((1, steps, 1), np.float32)

@@ -32,6 +32,16 @@ def test_a_spec_survives_its_json():
     assert TrainingSpec.from_table(spec.as_json(), WHERE) == spec
 
 
+def test_cells_are_named_for_all_layers_or_one_by_one():
+    """One name is of every layer; a list of equal names is the same spec; mixed stacks survive their JSON."""
+    assert TrainingSpec(units=(8, 4)).cells == ("lstm", "lstm")
+    assert TrainingSpec(cell="gru", units=(8, 4)).cells == ("gru", "gru")
+    assert TrainingSpec(cell=["gru", "gru"], units=(8, 4)) == TrainingSpec(cell="gru", units=(8, 4))
+    mixed = TrainingSpec.from_table({"model": {"cell": ["rnn", "fastgrnn"], "units": [8, 4]}}, WHERE)
+    assert mixed.cells == ("rnn", "fastgrnn")
+    assert TrainingSpec.from_table(mixed.as_json(), WHERE) == mixed
+
+
 @pytest.mark.parametrize(
     ("tables", "words"),
     [
@@ -53,6 +63,14 @@ def test_a_spec_survives_its_json():
         ({"model": {"units": []}}, ["units is []", "1 to 8"]),
         ({"model": {"units": [32, 0]}}, ["units is [32, 0]", "1 to 1024"]),
         ({"model": {"units": "32"}}, ["units is '32'"]),
+        ({"model": {"cell": "gur"}}, ["edge-lstm.toml [model]", "cell 'gur'", "did you mean 'gru'"]),
+        ({"model": {"cell": ["gru", "LSTM"], "units": [4, 4]}}, ["cell 'LSTM'", "did you mean 'lstm'"]),
+        ({"model": {"cell": []}}, ["cell is []", "lstm, gru, rnn, fastgrnn"]),
+        ({"model": {"cell": ["dense"]}}, ["edge-lstm.toml [model]", "at least one of lstm, gru, rnn and fastgrnn"]),
+        ({"model": {"cell": 3}}, ["cell is 3", "a list of one a layer"]),
+        ({"model": {"cell": [["gru"]]}}, ["cell ['gru'] is not known"]),
+        ({"model": {"cell": ["gru", "rnn"]}}, ["edge-lstm.toml [model]", "cell names 2 layers, units 1"]),
+        ({"training": {"cell": "gru"}}, ["belongs to the table [model]"]),
         ({"training": {"class_weights": {"a": -1}}}, ["label 'a'", "-1"]),
         ({"training": {"class_weights": "balance"}}, ["did you mean 'balanced'"]),
         ({"training": {"class_weights": 3}}, ["class_weights is 3"]),

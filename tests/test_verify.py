@@ -11,16 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cell_stacks import STACKS, stacked
 from models import calibrated, float_model, recordings
 from safetensors.numpy import load
 
-from edge_lstm.bundle import GOLDEN, LIBRARY, MANIFEST, TFLITE_FLOAT, TFLITE_FUSED, TFLITE_STEP, Bundle
+from edge_lstm.bundle import GOLDEN, LIBRARY, MANIFEST, ONNX, TFLITE_FLOAT, TFLITE_FUSED, TFLITE_STEP, Bundle
 from edge_lstm.errors import VerificationError
 from edge_lstm.integer import TfliteModel
 from edge_lstm_calibration import quantise_native, quantise_tflite
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.bundle_writer import Integers, float_files, int8_files, write_bundle
 from edge_lstm_export.golden import STRESS_STEPS, choose, encode_golden, golden, stress
+from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import fused_tflite
 from edge_lstm_export.verify import CALLS, REFERENCES, verify
 
@@ -95,11 +97,40 @@ def test_the_float_bundle_is_held_to_a_stated_tolerance(tmp_path) -> None:
         "reference",
         "tflite-runtime",
         "litert",
+        "tflm",
         "c, compiled here",
         "c, library",
         "onnxruntime",
+        "keras",
     }
     assert all(c.tolerance == 1e-3 for c in report.checks)
+
+
+@pytest.mark.parametrize(("stack", "has_keras"), [("fastgrnns", False), ("mixed", False), ("mixed keras", True)])
+def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack, has_keras) -> None:
+    """The same targets, windows included, whatever the cells, and Keras where it has them; nothing is passed over."""
+    model = stacked(*STACKS[stack], window=16)
+    files = float_files(model, recordings(model, count=4, steps=100))
+    write_bundle(tmp_path, "m", model, files, 0, {}, {})
+    report = verify(Bundle.open(tmp_path))
+    report.require_ok()
+    assert report.not_run == ()
+    ran = {(c.target, c.tolerance) for c in report.checks}
+    targets = ["reference", "tflite-runtime", "litert", "tflm", "c, compiled here", "c, library", "onnxruntime"]
+    assert ran == {(target, 1e-3) for target in [*targets, *(["keras"] if has_keras else [])]}
+
+
+def test_a_wrong_cell_in_a_float_file_is_named_by_its_own_gates(tmp_path) -> None:
+    """A GRU has no gate of an LSTM; the runtimes show its hidden state, behind which any of its gates may be."""
+    model = stacked(4, (("lstm", 3), ("gru", 5)), 2)
+    bias = np.array(model.layers[1].bias)
+    bias[2, 1] += 0.5
+    other = replace(model, layers=(model.layers[0], replace(model.layers[1], bias=bias)))
+    files = float_files(model, recordings(model, count=1, steps=60)) | {ONNX: onnx_model(other)}
+    write_bundle(tmp_path, "m", model, files, 0, {}, {})
+    wrong = [check for check in verify(Bundle.open(tmp_path)).checks if check.mismatches]
+    assert [check.target for check in wrong] == ["onnxruntime"]
+    assert wrong[0].first_mismatch.startswith("recording 0, step 0, layer 1, c[1], gate z or r or n: ")
 
 
 def wrong_fused(gate: int) -> bytes:
@@ -180,7 +211,7 @@ def test_a_float_file_beyond_the_tolerance_fails(tmp_path) -> None:
     other = replace(MODEL, head=replace(MODEL.head, weights=weights))
     files = float_files(MODEL, SERIES)
     report = verify(bundle_of(tmp_path, files | {TFLITE_FLOAT: float_files(other, SERIES)[TFLITE_FLOAT]}))
-    assert {c.target for c in report.checks if c.mismatches} == {"tflite-runtime", "litert"}
+    assert {c.target for c in report.checks if c.mismatches} == {"tflite-runtime", "litert", "tflm"}
 
 
 def test_exporting_twice_gives_the_same_bytes(files) -> None:

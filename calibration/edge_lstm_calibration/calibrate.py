@@ -14,6 +14,7 @@ from edge_lstm.model import CELLS, Float64, FloatModel, LstmWeights
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer
+from edge_lstm_calibration.step_tensors import step_tensors
 
 Array = NDArray[Any]
 Key = tuple[int, str]
@@ -50,8 +51,8 @@ class Calibration:
 
     Args:
         histograms: by (layer, tensor): x (per channel at layer 0), each gate's pre-activation, c and h; of an LSTM the
-            two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any;
-            (layers, "y") for the head.
+            two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any, and
+            what ``step_tensors`` names; (layers, "y") for the head.
         moments: by layer, of the vectors [x | h of the step before]; the head's are those of h.
         reset_moments: by layer, of [x | r·h], of a GRU that resets before its product.
         observe: the observer that turns histograms into ranges.
@@ -123,8 +124,11 @@ def calibrate(
             added = held[layer, "i"] * held[layer, "g"]
             count(layer, "i·g", added)
             count(layer, "f·c", value - added)  # without having to know the cell before
-        elif name == "h" and layer == layers - 1:
-            moments.setdefault(layers, Moments()).add(value)
+        elif name == "h":
+            for extra, seen in step_tensors(model.layers[layer], lambda each: held[layer, each]).items():
+                count(layer, extra, seen)
+            if layer == layers - 1:
+                moments.setdefault(layers, Moments()).add(value)
 
     scaling = model.interface.scaling
     replay(network(model), [scaling.apply(r) for r in checked], model.interface.task.window, tap)

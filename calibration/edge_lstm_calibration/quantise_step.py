@@ -6,71 +6,244 @@ of h, which is folded into the first layer as ``input_codes`` says.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from edge_lstm.integer import Decoding, Quant, TfliteDense
-from edge_lstm.integer_step import StepLstm, StepModel
-from edge_lstm.model import GATES, Float64, FloatModel
+from edge_lstm.integer_step import (
+    DENSE_OUTPUTS,
+    FINE_STEPS,
+    TANH_OUTPUT,
+    StepDense,
+    StepFastGrnn,
+    StepGru,
+    StepGruBefore,
+    StepLayer,
+    StepLstm,
+    StepModel,
+    StepRnn,
+    passed_on,
+)
+from edge_lstm.model import (
+    GATES,
+    CellWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    Float64,
+    FloatModel,
+    GruWeights,
+    LstmWeights,
+    RnnWeights,
+)
 from edge_lstm_calibration.calibrate import Calibration
-from edge_lstm_calibration.input_codes import Folded, InputCodes
+from edge_lstm_calibration.input_codes import InputCodes, Moved
+from edge_lstm_calibration.observers import Range
 from edge_lstm_calibration.quantise_tflite import asymmetric, symmetric_scale
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
+
+_CODES = 127
+_ALMOST = 0.02
+"""Part of a step's code by which a product may leave its range before it gets coarser codes."""
 
 
 def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "compensated") -> StepModel:
     """The integers of ``model_step_int8.tflite``."""
     compensate = compensates(rounding)
-    hidden = _joint_hidden(model, calibration)
+    hidden = _hidden_states(model, calibration)
     codes = InputCodes.of(model, calibration)
-    reading = codes.reading(hidden)
-    layers = []
-    for index, layer in enumerate(model.layers):
-        gates = _gates(Folded.of(layer, calibration, index, *reading), calibration, index, hidden, compensate)
-        reading = np.ones(layer.units), np.zeros(layer.units)
-        kept, added = (asymmetric(calibration.range(index, name)) for name in ("f·c", "i·g"))
-        layers.append(StepLstm(gates, kept, added, asymmetric(calibration.range(index, "c"))))
+    # Any scale will do for x alone, for the kernel takes what it misreads; this one leaves most of the kernel as it is.
+    below = Quant(float(np.median(codes.step)))
+    layers: list[StepLayer] = []
+    for index, (layer, own) in enumerate(zip(model.layers, hidden, strict=True)):
+        source = below if isinstance(layer, DenseLayerWeights) else own
+        reading = _reading(layer.features, below, source) if layers else codes.reading(source)
+        rows = _Rows.of(layer, calibration, index, source, reading, compensate)
+        layers.append(_QUANTISERS[type(layer)](layer, rows))
+        below = own
     last = len(model.layers)
     moments = calibration.moments[last]
     head = _block(
         model.head.weights.astype(np.float64),
         model.head.bias.astype(np.float64),
-        hidden,
+        hidden[-1],
         asymmetric(calibration.range(last, "y")),
-        (moments.mean, moments.covariance) if compensate else None,
+        Moved(moments.mean, moments.covariance) if compensate else None,
     )
     decoding = Decoding(head.output.scale, head.output.zero)
     return StepModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
 
 
-def _joint_hidden(model: FloatModel, calibration: Calibration) -> Quant:
-    """One quantisation for the hidden states of all layers: a layer's input is concatenated with its own state."""
+def _hidden_states(model: FloatModel, calibration: Calibration) -> list[Quant]:
+    """A quantisation of h for each layer.
+
+    LSTMs share one, which spares what would join them: none of them leaves ±1. A sigmoid or a tanh has no choice.
+    """
     ranges = [calibration.range(index, "h") for index in range(len(model.layers))]
-    return asymmetric((min(low for low, _ in ranges), max(high for _, high in ranges)))
+    if all(isinstance(layer, LstmWeights) for layer in model.layers):
+        ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))] * len(ranges)
+    given = [_given(layer) for layer in model.layers]
+    return [quant or asymmetric(span) for quant, span in zip(given, ranges, strict=True)]
 
 
-def _gates(
-    folded: Folded, calibration: Calibration, index: int, hidden: Quant, compensate: bool
-) -> tuple[TfliteDense, ...]:
-    statistics = (folded.mean, folded.covariance) if compensate else None
-    return tuple(
-        _block(
-            folded.weights[k], folded.bias[k], hidden, asymmetric(calibration.range(index, f"{gate}_pre")), statistics
+def _given(layer: CellWeights) -> Quant | None:
+    """The quantisation that an operator demands of h."""
+    if isinstance(layer, DenseLayerWeights):
+        return DENSE_OUTPUTS[layer.activation][1]
+    return TANH_OUTPUT if isinstance(layer, RnnWeights) else None
+
+
+def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
+    """How a layer reads h of the one below: gain and offset."""
+    factor = 1.0 if below == above else passed_on(below, above)
+    return np.full(units, 1.0 / factor), np.zeros(units)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """A layer's rows over [u | h], u being its inputs as the file reads them; over u alone of a dense layer.
+
+    Args:
+        source: quantisation of [u | h].
+        weights: (matrices, H, F + H), kernel and recurrent side by side.
+        bias: (gates, H).
+        moved: mean and covariance of [u | h]; None rounds to nearest.
+        moved_reset: the same of [u | r·h], of a GRU that resets before its product.
+    """
+
+    calibration: Calibration
+    index: int
+    source: Quant
+    weights: Float64
+    bias: Float64
+    moved: Moved | None
+    moved_reset: Moved | None
+
+    @classmethod
+    def of(
+        cls,
+        layer: CellWeights,
+        calibration: Calibration,
+        index: int,
+        source: Quant,
+        reading: tuple[Float64, Float64],
+        compensate: bool,
+    ) -> _Rows:
+        """``reading`` is the gain and the offset of ``InputCodes.reading``; ones and zeros above the first layer."""
+        gains, offsets = (
+            np.concatenate([part, np.full(layer.units, rest)]) for part, rest in zip(reading, (1.0, 0.0), strict=True)
         )
-        for k, gate in enumerate(GATES)
+        parts = [layer.kernel] if isinstance(layer, DenseLayerWeights) else [layer.kernel, layer.recurrent]
+        weights = np.concatenate(parts, axis=2).astype(np.float64)
+        columns = slice(weights.shape[2])
+        gains, offsets = gains[columns], offsets[columns]
+        moments = [each.get(index) for each in (calibration.moments, calibration.reset_moments)]
+        moved = [
+            Moved.of(each, *reading).take(columns) if each is not None and compensate else None for each in moments
+        ]
+        return cls(calibration, index, source, weights * gains, layer.bias + weights @ offsets, *moved)
+
+    def quant(self, tensor: str) -> Quant:
+        """Of a tensor that calibration has seen."""
+        return asymmetric(self.calibration.range(self.index, tensor))
+
+    def gate(self, k: int, name: str) -> TfliteDense:
+        """The rows of one gate."""
+        return _block(self.weights[k], self.bias[k], self.source, self.quant(f"{name}_pre"), self.moved)
+
+    def negated(self, name: str) -> Quant:
+        """Of a tensor's opposite."""
+        low, high = self.calibration.range(self.index, name)
+        return asymmetric((-high, -low))
+
+    def coarse(self, tensor: str) -> Quant:
+        """Of a product that h gives up: whole steps of h, as few as reach its ends."""
+        low, high = self.calibration.range(self.index, tensor)
+        return coarse_codes(self.source, (low, high))
+
+
+def coarse_codes(hidden: Quant, span: Range) -> Quant:
+    """The fewest whole steps of h in which int8 codes hold a range, symmetric."""
+    steps = int(np.ceil(max(abs(end) for end in span) / (_CODES * hidden.scale) - _ALMOST))
+    return Quant(hidden.scale * max(steps, 1))
+
+
+def _lstm(_layer: LstmWeights, rows: _Rows) -> StepLayer:
+    gates = tuple(rows.gate(k, gate) for k, gate in enumerate(GATES))
+    return StepLstm(gates, *(rows.quant(name) for name in ("f·c", "i·g", "c")))
+
+
+def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
+    update = _block(-rows.weights[0], -rows.bias[0], rows.source, rows.negated("z_pre"), rows.moved)
+    away, coarse = rows.quant("h-n"), rows.coarse("u·(h-n)")
+    gates = update, rows.gate(1, "r")
+    weights, bias = rows.weights[2], rows.bias[2]
+    if not layer.reset_after:
+        candidate = _block(weights, bias, rows.source, rows.quant("n_pre"), rows.moved_reset)
+        return StepGruBefore((*gates, candidate), away, coarse)
+    over_x, over_h = slice(layer.features), slice(layer.features, None)
+    halves = [
+        _block(weights[:, columns], offset, rows.source, rows.quant(name), rows.moved and rows.moved.take(columns))
+        for columns, offset, name in ((over_x, bias, "n_over_x"), (over_h, layer.reset_bias, "n_over_h"))
+    ]
+    return StepGru((*gates, *halves), rows.quant("r·n_over_h"), rows.quant("n_pre"), away, coarse)
+
+
+def _rnn(_layer: RnnWeights, rows: _Rows) -> StepLayer:
+    return StepRnn((rows.gate(0, "n"),))
+
+
+def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
+    squashed = DENSE_OUTPUTS[layer.activation][1] is not None
+    # Without an operator behind it the block ends where h does, a rectified one at 0.
+    target = rows.quant("n_pre" if squashed else "h")
+    return StepDense((_block(rows.weights[0], rows.bias[0], rows.source, target, rows.moved),), layer.activation)
+
+
+def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
+    targets = [rows.negated(f"{gate}_pre") for gate in layer.gates]
+    gates = _blocks(-rows.weights[0], -rows.bias, rows.source, targets, rows.moved)
+    pull = float(layer.nu)
+    held = pull <= _CODES * rows.source.scale / FINE_STEPS
+    return StepFastGrnn(
+        gates,
+        rows.quant("h-ζ·n"),
+        rows.coarse("u·(h-ζ·n)"),
+        None if held else coarse_codes(rows.source, (-pull, pull)),
+        layer.zeta,
+        layer.nu,
     )
 
 
-def _block(
-    weights: Float64, bias: Float64, source: Quant, target: Quant, statistics: tuple[Float64, Float64] | None
-) -> TfliteDense:
-    """Integers of ``weights @ u + bias``; ``statistics`` are mean and covariance of u, None rounds to nearest."""
-    scale = symmetric_scale(weights, bias, source)
+_QUANTISERS: dict[type, Callable[[Any, _Rows], StepLayer]] = {
+    LstmWeights: _lstm,
+    GruWeights: _gru,
+    RnnWeights: _rnn,
+    FastGrnnWeights: _fastgrnn,
+    DenseLayerWeights: _dense,
+}
+
+
+def _block(weights: Float64, bias: Any, source: Quant, target: Quant, statistics: Moved | None) -> TfliteDense:
+    """Integers of ``weights @ u + bias``; ``statistics`` are of u, None rounds to nearest."""
+    return _blocks(weights, np.asarray(bias, np.float64)[None], source, [target], statistics)[0]
+
+
+def _blocks(
+    weights: Float64, biases: Float64, source: Quant, targets: Sequence[Quant], statistics: Moved | None
+) -> tuple[TfliteDense, ...]:
+    """As ``_block``, of one kernel and several biases (blocks, R), each block with its own target."""
+    scale = symmetric_scale(weights, biases, source)
     steps = np.full(weights.shape, float(scale))
     if statistics is None:
         codes = round_to_nearest(weights, steps)
     else:
-        mean, covariance = statistics
-        codes = round_with_compensation(weights, steps, covariance)
-        bias = bias + (weights - codes * steps) @ mean
-    bias_codes = np.rint(bias / float(scale * np.float32(source.scale)))
-    return TfliteDense(codes.astype(np.int8), bias_codes.astype(np.int32), float(scale), source, target)
+        codes = round_with_compensation(weights, steps, statistics.covariance)
+        biases = biases + (weights - codes * steps) @ statistics.mean
+    bias_codes = np.rint(biases / float(scale * np.float32(source.scale))).astype(np.int32)
+    return tuple(
+        TfliteDense(codes.astype(np.int8), bias, float(scale), source, target)
+        for bias, target in zip(bias_codes, targets, strict=True)
+    )

@@ -1,6 +1,6 @@
 """The int8 operators of the explicit-state step model, exactly as the runtimes compute them without delegates.
 
-ADD and MUL are the same everywhere. FULLY_CONNECTED, LOGISTIC and TANH have two arithmetics, ``tflite``
+ADD, SUB and MUL are the same everywhere. FULLY_CONNECTED, LOGISTIC and TANH have two arithmetics, ``tflite``
 (tflite-runtime, LiteRT) and ``tflm``; small FULLY_CONNECTED blocks have two more on Arm. Codes are int64 arrays; every
 result is clamped to int8.
 """
@@ -60,6 +60,13 @@ def add(a: Any, a_quant: Quant, b: Any, b_quant: Quant, target: Quant) -> Int64:
     """Sum of two tensors: both go to twice the larger scale with 20 bits below the point, the sum to the target."""
     for_a, for_b, for_sum = _add_multipliers(a_quant.scale, b_quant.scale, target.scale)
     total = _on_common_scale(a, a_quant, for_a) + _on_common_scale(b, b_quant, for_b)
+    return clamp8(multiply_by_quantised_multiplier(total, for_sum) + target.zero)
+
+
+def sub(a: Any, a_quant: Quant, b: Any, b_quant: Quant, target: Quant) -> Int64:
+    """Difference of two tensors, on the common scale of ``add``."""
+    for_a, for_b, for_sum = _add_multipliers(a_quant.scale, b_quant.scale, target.scale)
+    total = _on_common_scale(a, a_quant, for_a) - _on_common_scale(b, b_quant, for_b)
     return clamp8(multiply_by_quantised_multiplier(total, for_sum) + target.zero)
 
 

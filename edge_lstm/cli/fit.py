@@ -53,9 +53,15 @@ def _shape(
     project: Project | None, units: str | None, features: int | None, outputs: int | None, scheme: str | None
 ) -> tuple[Any, float | None]:
     """(shape, samples a second): what was asked, and the rest from the project and its data."""
+    from edge_lstm.errors import ProjectError
     from edge_lstm.pipeline import prepare
     from edge_lstm_export.fit import Shape, scheme_named, shape_of
 
+    if project is not None and units is None and set(project.training.cells) != {"lstm"}:
+        raise ProjectError(
+            f"[model] cell is {', '.join(project.training.cells)}, but only layers of LSTM cells were measured; "
+            "train and export it, then ask `edge-lstm size`"
+        )
     if project is None:
         shape, rate = Shape(1, (), 1, False, 0), None
     elif features and outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from edge_lstm.importers.compare import Compared
     from edge_lstm.importers.network import Row
+    from edge_lstm.model import FloatModel
 
 
 def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
@@ -43,9 +45,7 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
     metavar="N",
     help="Zero the state every N steps and answer then; 0 never.  [default: the file's number of steps, if it has one]",
 )
-@click.option(
-    "--horizon", type=click.IntRange(min=1), default=1, show_default=True, help="Steps a forecast looks ahead."
-)
+@click.option("--horizon", type=click.IntRange(min=1), metavar="N", help="Steps a forecast looks ahead.  [default: 1]")
 @click.option(
     "--rate", "rate_hz", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Rate of the samples."
 )
@@ -66,15 +66,17 @@ def import_(
 ) -> None:
     """Take over a network trained by Keras, PyTorch or others.
 
-    Takes .keras, .h5, .onnx, and a PyTorch state dict as .safetensors, .pt or .pth: LSTM layers in a row and a dense
-    head, by their weights alone. No code in the file is run. What cannot be taken is named; --check lists it, and the
+    Takes .keras, .h5, .onnx, and a PyTorch state dict as .safetensors, .pt or .pth: layers of LSTM, GRU and simple RNN
+    in a row and a dense head, by their weights alone. An .onnx file of edge-lstm comes back with its names and its
+    scaling. No code in the file is run. What cannot be taken is named; --check lists it, and the
     exit code is 2 if something stands in the way. The import is compared with the original over random sequences where
     its runtime is installed.
     """
     from edge_lstm.errors import ProjectError
     from edge_lstm.importers import read
     from edge_lstm.importers.compare import Compared, compare
-    from edge_lstm.importers.interface import Given, float_model
+    from edge_lstm.importers.given import Given
+    from edge_lstm.importers.interface import float_model
     from edge_lstm.importers.network import lint, network_of
     from edge_lstm.modelfile import save_model
     from edge_lstm.pipeline import refuse_foreign
@@ -97,6 +99,7 @@ def import_(
             {
                 "model": str(output),
                 "parameters": model.parameters,
+                "cells": [layer.cell for layer in model.layers],
                 "units": [layer.units for layer in model.layers],
                 "channels": list(model.interface.channels),
                 "task": {"kind": task.kind, "outputs": list(task.outputs), "window": task.window},
@@ -105,8 +108,17 @@ def import_(
             }
         )
         return
-    units = ", ".join(str(layer.units) for layer in model.layers)
-    click.echo(f"{output}: LSTM of {units} units, {model.parameters:,} parameters, {task.kind}; {_said(compared)}")
+    click.echo(f"{output}: {_stack(model)}, {model.parameters:,} parameters, {task.kind}; {_said(compared)}")
+
+
+def _stack(model: FloatModel) -> str:
+    """``LSTM of 32, 16 units, GRU of 8 units``."""
+    from edge_lstm.importers.cells import NAMES
+
+    groups = itertools.groupby(model.layers, lambda layer: layer.cell)
+    return ", ".join(
+        f"{NAMES[cell]} of {', '.join(str(layer.units) for layer in layers)} units" for cell, layers in groups
+    )
 
 
 def _said(compared: Compared) -> str:

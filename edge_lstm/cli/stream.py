@@ -212,7 +212,7 @@ def _say_choice(choice: Choice | None, as_json: bool, verbose: bool) -> None:
     if choice is None:
         return
     watched = choice.automatic and sys.stderr is not None and sys.stderr.isatty()
-    if verbose or watched or choice.slow or choice.caution:
+    if verbose or watched or choice.slow or choice.caution or choice.instead:
         click.echo(json.dumps({"backend": choice.to_json()}) if as_json else f"stream: {choice.to_text()}", err=True)
 
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from edge_lstm.bundle import TFLITE_FUSED, Bundle
+from edge_lstm.bundle import TFLITE_FUSED, TFLITE_STEP, Bundle
 from edge_lstm.deploy.change import OnPhase, change_script, follow, judge, notes, served
 from edge_lstm.deploy.faults import board_error
 from edge_lstm.deploy.probe import Board, probe, require_ready
@@ -124,9 +124,14 @@ def _is_board(target: Target) -> bool:
 
 def _extras(bundle: Bundle, board: Board, target: Target, wish: Wish) -> tuple[str, ...]:
     """What is asked for, and on a board with a runtime for it the TFLite file, if there is one."""
-    if _is_board(target) and board.tflite and bundle.has(TFLITE_FUSED):
-        return (*wish.extras, "tflite")
-    return wish.extras
+    if not (_is_board(target) and board.tflite):
+        return wish.extras
+    held = next((extra for extra, file in _RUN_BY_TFLITE if bundle.has(file)), None)
+    return wish.extras if held is None else (*wish.extras, held)
+
+
+_RUN_BY_TFLITE = (("tflite", TFLITE_FUSED), ("step", TFLITE_STEP))
+"""Extra of a deployment → the file that it is for, the preferred one first."""
 
 
 def _refuse_older(bundle: Bundle, shell: Shell, board: Board, wish: Wish) -> None:

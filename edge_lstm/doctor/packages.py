@@ -222,7 +222,7 @@ PACKAGES = (
     Package("runtimes", "rich", "rich", ("rich",), "the progress of training", extra("train")),
     Package("files", "flatbuffers", "flatbuffers", ("flatbuffers",), "writing TFLite", extra("tflite")),
     Package("files", "onnx", "onnx", ("onnx",), "writing ONNX", extra("onnx")),
-    Package("files", "h5py", "h5py", ("h5py",), "importing Keras files", extra("import")),
+    Package("files", "h5py", "h5py", ("h5py",), "reading and writing Keras files", extra("import")),
     Package("files", "kaldi-native-fbank", "kaldi_native_fbank", ("kaldi-native-fbank",), "sound", extra("audio")),
     Package("files", "soundfile", "soundfile", ("soundfile",), "WAV files", extra("audio")),
     Package(

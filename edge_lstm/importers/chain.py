@@ -1,6 +1,6 @@
 """What a file holds, format by format the same: parts in a row from its input to its output.
 
-Shapes use F = features of a layer's input, H = units, O = outputs.
+Shapes use F = features of a layer's input, O = outputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import DenseWeights, LstmWeights
+from edge_lstm.importers.given import NOTHING, Given
+from edge_lstm.model import CellWeights, DenseWeights
 
 Array = NDArray[Any]
 
@@ -22,7 +23,7 @@ BATCH_FIRST, TIME_FIRST = ("batch", "time", "features"), ("time", "batch", "feat
 
 @dataclass(frozen=True, eq=False)
 class Normalise:
-    """``(x - mean) / deviation``, each (F,)."""
+    """``(x - mean) / deviation``, each (F,) or (1,) for all channels. Several in a row are one."""
 
     mean: Array
     deviation: Array
@@ -30,15 +31,23 @@ class Normalise:
 
 @dataclass(frozen=True, eq=False)
 class Recurrent:
-    """An LSTM layer; ``every_step`` says whether it hands on all of its hidden states or the last alone."""
+    """A recurrent layer; ``every_step`` says whether it hands on all of its hidden states or the last alone."""
 
-    weights: LstmWeights
+    weights: CellWeights
     every_step: bool
 
 
 @dataclass(frozen=True)
 class LastStep:
     """Of all steps the last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """After the head: ``y · scale + offset``, each (O,) or (1,) for all outputs. Several in a row are one."""
+
+    scale: Array
+    offset: Array
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Activation:
     name: Literal["softmax", "sigmoid"]
 
 
-Does = Normalise | Recurrent | LastStep | DenseWeights | Activation
+Does = Normalise | Recurrent | LastStep | DenseWeights | Stretch | Activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +89,9 @@ class Chain:
         notes: what the file cannot say and was supposed, a sentence each.
         input_axes: of the file's input: ``batch``, ``time``, ``features`` in its order.
         output_axes: of its output, where ``one`` is an axis of one place; None are those of the input.
+        carried: whether the file's layers carry their state from one call to the next, as a stream does.
+        states: further inputs by name, which are zero where a stream begins; None in a shape is the batch.
+        said: what the file says of itself.
     """
 
     format: str
@@ -89,32 +101,31 @@ class Chain:
     notes: tuple[str, ...] = ()
     input_axes: tuple[str, ...] = BATCH_FIRST
     output_axes: tuple[str, ...] | None = None
+    carried: bool = False
+    states: tuple[tuple[str, tuple[int | None, ...]], ...] = ()
+    said: Given = NOTHING
 
 
 def part(name: str, kind: str, build: Callable[[], Does | None], note: str = "") -> Part:
     """A part, or an obstacle that says why ``build`` raised ModelError."""
     try:
-        return Part(name, kind, build(), note)
+        with quiet():
+            return Part(name, kind, build(), note)
     except ModelError as error:
         return Part(name, kind, obstacle=str(error))
 
 
-def lstm_weights(kernel: Array, recurrent: Array, bias: Array, order: tuple[int, ...] = (0, 1, 2, 3)) -> LstmWeights:
-    """Of gates above each other: (4H, F), (4H, H) and (4H,), where ``order`` finds i, f, g, o among them."""
-    gates, units = list(order), len(recurrent) // 4
-    return LstmWeights(
-        _single(kernel).reshape(4, units, -1)[gates],
-        _single(recurrent).reshape(4, units, units)[gates],
-        _single(bias).reshape(4, units)[gates],
-    )
+def quiet() -> Any:
+    """Numbers that are none may come of numbers in a file; the model's own check refuses them."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def dense_weights(weights: Array, bias: Array) -> DenseWeights:
     """Of (O, H) and (O,) in any floating type."""
-    return DenseWeights(_single(weights), _single(bias))
+    return DenseWeights(single(weights), single(bias))
 
 
-def _single(values: Array) -> NDArray[np.float32]:
-    """What is too large for float32 becomes infinite, which the model's own check refuses."""
-    with np.errstate(over="ignore"):
+def single(values: Array) -> NDArray[np.float32]:
+    """As float32. What is too large for it becomes infinite, which the model's own check refuses."""
+    with quiet():
         return np.asarray(values, np.float32)

@@ -6,7 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     physical = model.interface.scaling.undo(scaled).astype(np.float32)
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
     try:
-        runtime, answer = run(path, physical.transpose(order))
+        runtime, answer = run(path, physical.transpose(order), _zeros(chain, batch))
     except _CannotRunError as refusal:
         return Compared(chain.format, not_run=str(refusal))
     if answer is None:
@@ -75,6 +75,13 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     return Compared(runtime, batch, steps, error)
 
 
+def _zeros(chain: Chain, batch: int) -> dict[str, Array]:
+    """The states before the first sample, for a file that is given them."""
+    return {
+        name: np.zeros([batch if size is None else size for size in shape], np.float32) for name, shape in chain.states
+    }
+
+
 def outputs_as_in_file(found: Found, model: FloatModel, physical: Array) -> list[Array]:
     """What the file should give: replayed all together, and one sample at a time with a carried state."""
     net = network(model)
@@ -86,11 +93,12 @@ def outputs_as_in_file(found: Found, model: FloatModel, physical: Array) -> list
         for t, x in enumerate(sequence):
             state, y = net.step(state, x[None])
             outputs[t] = y[0]
-    return [_as_file_gives(outputs, found) for outputs in (whole, stepped)]
+    undo = model.interface.target_scaling.undo
+    return [_as_file_gives(undo(outputs), found) for outputs in (whole, stepped)]
 
 
 def _as_file_gives(outputs: Array, found: Found) -> Array:
-    """(B, T, O) logits → probabilities and last steps, as far as the file goes."""
+    """(B, T, O) outputs → probabilities and last steps, as far as the file goes."""
     if found.probabilities:
         powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         outputs = powers / powers.sum(axis=-1, keepdims=True)
@@ -114,7 +122,7 @@ def _distance(ours: Array, theirs: Array) -> float:
     return float(np.abs(ours - theirs).max()) / (float(np.abs(theirs).max()) or 1.0)
 
 
-def _onnxruntime(path: Path, x: Array) -> tuple[str, Array | None]:
+def _onnxruntime(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[str, Array | None]:
     try:
         import onnxruntime
     except ImportError:
@@ -123,21 +131,43 @@ def _onnxruntime(path: Path, x: Array) -> tuple[str, Array | None]:
     options.log_severity_level = 4  # it raises what matters, and would say it on stderr as well
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        entry = session.get_inputs()[0]
-        inputs = {entry.name: x.astype(_NUMBERS.get(entry.type, np.float32))}
+        inputs = {
+            entry.name: states.get(entry.name, x).astype(_NUMBERS.get(entry.type, np.float32))
+            for entry in session.get_inputs()
+        }
         (answer,) = session.run([session.get_outputs()[0].name], inputs)
     except Exception as error:  # its errors have no common class but this
         first = str(error).splitlines()[0]
+        if _BATCHWISE in first:
+            return _onnx_reference(path, x, states)
         raise VerificationError(
             f"{path}: onnxruntime cannot run it ({first}); --no-compare takes it unchecked"
         ) from error
     return "onnxruntime", np.asarray(answer)
 
 
+_BATCHWISE = "Batchwise recurrent operations (layout == 1) are not supported"
+"""What onnxruntime says of layout 1, which it has for no recurrent operator."""
+
+
+def _onnx_reference(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[str, Array | None]:
+    """The evaluator of the package onnx, which is slow, and computes layout 1."""
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(str(path))
+    kinds = dict(zip(evaluator.input_names, evaluator.input_types, strict=True))
+    inputs = {
+        name: states.get(name, x).astype(_ELEMENTS.get(kind.tensor_type.elem_type, np.float32))
+        for name, kind in kinds.items()
+    }
+    return "onnx.reference", np.asarray(evaluator.run(None, inputs)[0])
+
+
+_ELEMENTS = {11: np.float64, 10: np.float16}
 _NUMBERS = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
-def _keras(path: Path, x: Array) -> tuple[str, Array | None]:
+def _keras(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[str, Array | None]:
     """Keras in a process of its own: TensorFlow is 500 MB, and breaks runtimes that are loaded after it."""
     if any(importlib.util.find_spec(name) is None for name in ("keras", "tensorflow")):
         return "keras", None
@@ -157,4 +187,7 @@ def _keras(path: Path, x: Array) -> tuple[str, Array | None]:
         return "keras", np.load(answer)
 
 
-_RUNTIMES: dict[str, Callable[[Path, Array], tuple[str, Array | None]]] = {"onnx": _onnxruntime, "keras": _keras}
+_RUNTIMES: dict[str, Callable[[Path, Array, Mapping[str, Array]], tuple[str, Array | None]]] = {
+    "onnx": _onnxruntime,
+    "keras": _keras,
+}

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from edge_lstm.errors import ProjectError
 from edge_lstm.importers.chain import Chain
-from edge_lstm.importers.network import Found, network_of
-from edge_lstm.model import FloatModel, Interface, Scaling, Task
-
-Kind = Literal["classify", "tag", "regress", "forecast"]
-KINDS: tuple[Kind, ...] = ("classify", "tag", "regress", "forecast")
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the user says of a file; None is left to ``float_model``.
-
-    Args:
-        channels: names of the inputs, in the order of the file.
-        labels: names of the outputs; of a forecast the channels it tells.
-        task: one of ``KINDS``.
-        window: steps after which the state is zeroed; 0 carries it for ever.
-        horizon: steps a forecast looks ahead.
-        rate_hz: of the samples.
-    """
-
-    channels: tuple[str, ...] | None = None
-    labels: tuple[str, ...] | None = None
-    task: Kind | None = None
-    window: int | None = None
-    horizon: int = 1
-    rate_hz: float | None = None
+from edge_lstm.importers.given import Given
+from edge_lstm.importers.network import Found, folded, network_of
+from edge_lstm.model import FloatModel, Interface, Task, TaskKind
 
 
 def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tuple[str, ...]]:
@@ -44,23 +20,27 @@ def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tup
         ModelError: if something in the file stands in the way.
         ProjectError: if what the user says does not fit it.
     """
-    found = network_of(chain, path)
+    found, given = network_of(chain, path), given.over(chain.said)
     channels = _named("channels", given.channels, found.layers[0].features, "channel")
-    task = _task(found, given, channels, chain.steps)
+    task = _task(found, given, channels, None if chain.carried else chain.steps)
+    head, target_scaling = found.head, found.target_scaling
+    if task.predicts_labels:
+        head, target_scaling = folded(head, target_scaling)
     interface = Interface(
         channels=channels,
         scaling=found.scaling,
         task=task,
-        target_scaling=Scaling.identity(found.head.outputs),
+        target_scaling=target_scaling,
         rate_hz=given.rate_hz,
+        front_end=given.front_end,
         provenance={"imported": {"format": chain.format, "file": path.name}},
     )
-    return FloatModel(found.layers, found.head, interface), (*chain.notes, *_supposed(found, given, task))
+    return FloatModel(found.layers, head, interface), (*chain.notes, *_supposed(chain, found, given, task))
 
 
 def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | None) -> Task:
     kind = given.task or _kind(found)
-    if found.probabilities and kind in ("regress", "forecast"):
+    if found.probabilities and kind not in ("classify", "tag"):
         raise ProjectError(
             f"the file ends in a {found.probabilities}, whose classes are no {kind}; give --task classify"
         )
@@ -72,11 +52,13 @@ def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | No
         outputs = channels
     else:
         outputs = _named("labels", given.labels, found.head.outputs, stem or "")
-    ahead = {"horizon": given.horizon, "target_channels": _places(outputs, channels)} if kind == "forecast" else {}
-    return Task(kind, outputs, window=window or None, **ahead)  # type: ignore[arg-type]  # two fields of two types
+    ahead: dict[str, Any] = {}
+    if kind in ("forecast", "anomaly"):
+        ahead = {"horizon": given.horizon or 1, "target_channels": _places(outputs, channels), "anomaly": given.anomaly}
+    return Task(kind, outputs, window=window or None, **ahead)
 
 
-def _kind(found: Found) -> Kind:
+def _kind(found: Found) -> TaskKind:
     if found.head.outputs == 1:
         return "regress"
     return "tag" if found.every_step else "classify"
@@ -105,9 +87,9 @@ def _places(outputs: Sequence[str], channels: Sequence[str]) -> tuple[int, ...]:
     return tuple(channels.index(name) for name in outputs)
 
 
-def _supposed(found: Found, given: Given, task: Task) -> list[str]:
+def _supposed(chain: Chain, found: Found, given: Given, task: Task) -> list[str]:
     notes = []
-    if found.scaling.kind == "none":
+    if found.scaling.kind == "none" and chain.said.channels is None:
         notes.append("the file holds no scaling: samples are taken as the network was trained on them, scaled already")
     if given.channels is None:
         notes.append("the channels are numbered; name them with --channels as your recordings do")

@@ -1,58 +1,24 @@
 """Keras files: ``.keras`` (a zip of JSON and HDF5) and whole-model ``.h5``, read without Keras.
 
 Both name the layers in a JSON configuration and keep the weights apart: ``.keras`` by the class of a layer and a count,
-``.h5`` by the layer's name. Keras keeps an LSTM kernel as (F, 4H) with the gates i, f, c, o side by side.
+``.h5`` by the layer's name.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.chain import (
-    Activation,
-    Array,
-    Chain,
-    Does,
-    Normalise,
-    Part,
-    Recurrent,
-    dense_weights,
-    lstm_weights,
-    part,
-)
+from edge_lstm.importers.chain import Array, Chain, Part
 from edge_lstm.importers.hdf5 import descend, open_hdf5, read_array
-from edge_lstm.importers.limits import MOST_UNITS, Budget, member, open_zip
+from edge_lstm.importers.keras_layers import RECURRENT, REFUSED, Config, Layer, Shape, Weights, is_custom, parts_of
+from edge_lstm.importers.limits import Budget, member, open_zip
 from edge_lstm.importers.trial import try_first
-
-Config = Mapping[str, Any]
-Shape = tuple[int | None, ...]
-Weights = Callable[[str, int, Shape], Array]
-"""(name of a weight, its place among the layer's, shape) → the numbers."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A layer of the configuration.
-
-    Args:
-        kind: its class.
-        count: of the layers of its class before it.
-    """
-
-    name: str
-    kind: str
-    config: Config
-    count: int
-    custom: bool = False
-    sources: tuple[str, ...] = ()
 
 
 def read_keras(path: Path) -> Chain:
@@ -106,10 +72,10 @@ def _json(text: Any, path: Path) -> Config:
 # ---- weights ----
 
 
-def _numbered(file: Any, layer: _Layer, budget: Budget) -> Weights:
+def _numbered(file: Any, layer: Layer, budget: Budget) -> Weights:
     """``layers/lstm_1/cell/vars/0``. Keras 2 gave the folder of the layers a longer name."""
     own = _snake(layer.kind) + (f"_{layer.count}" if layer.count else "")
-    inner = {"LSTM": "cell/", "TimeDistributed": "layer/"}.get(layer.kind, "")
+    inner = "layer/" if layer.kind == "TimeDistributed" else "cell/" if layer.kind in RECURRENT else ""
 
     def read(name: str, place: int, shape: Shape) -> Array:
         paths = (f"{folder}/{own}/{inner}vars/{place}" for folder in ("layers", "_layer_checkpoint_dependencies"))
@@ -123,7 +89,7 @@ def _snake(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()
 
 
-def _named(file: Any, layer: _Layer, budget: Budget) -> Weights:
+def _named(file: Any, layer: Layer, budget: Budget) -> Weights:
     """``model_weights/NAME`` lists its weights, as ``NAME/lstm_cell/kernel:0`` or without the last two characters."""
 
     def read(name: str, place: int, shape: Shape) -> Array:  # noqa: ARG001
@@ -142,7 +108,7 @@ def _text(name: Any) -> str:
 # ---- the row of layers ----
 
 
-def _chain(config: Config, weights_of: Callable[[_Layer], Weights], path: Path) -> Chain:
+def _chain(config: Config, weights_of: Callable[[Layer], Weights], path: Path) -> Chain:
     try:
         layers = _in_order(config, path)
         batch_shape = next(filter(None, (_batch_shape(layer.config) for layer in layers)), (None, None, None))
@@ -150,12 +116,24 @@ def _chain(config: Config, weights_of: Callable[[_Layer], Weights], path: Path) 
             raise ModelError(f"{path}: its input has shape {batch_shape}; expected (batch, steps, features)")
         batch, steps, features = (None if n is None else int(n) for n in batch_shape)
         parts: list[Part] = []
+        carrying = [bool(layer.config.get("stateful", False)) for layer in layers if layer.kind in RECURRENT]
         for layer in layers:
-            made, features = _parts(layer, features, weights_of(layer))
-            parts += made
+            made, features = parts_of(layer, features, weights_of(layer))
+            parts += made if all(carrying) or not any(carrying) else [_carrying_alike(made[0], layer), *made[1:]]
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ModelError(f"{path}: its configuration is not one that Keras writes ({error!r})") from error
-    return Chain("keras", tuple(parts), steps, batch)
+    carried = bool(carrying) and all(carrying)
+    return Chain("keras", tuple(parts), steps, batch, (_CARRIED,) if carried else (), carried=carried)
+
+
+_CARRIED = "its layers are stateful: the state is carried for ever, and each sequence of a batch is a stream of its own"
+
+
+def _carrying_alike(made: Part, layer: Layer) -> Part:
+    """A stream zeroes the states of all layers together."""
+    if made.obstacle or layer.kind not in RECURRENT or layer.config.get("stateful"):
+        return made
+    return replace(made, obstacle="is not stateful while another layer is; make all of them so, or none")
 
 
 def _batch_shape(config: Config) -> Sequence[Any] | None:
@@ -163,7 +141,7 @@ def _batch_shape(config: Config) -> Sequence[Any] | None:
     return shape if isinstance(shape, list | tuple) else None
 
 
-def _in_order(config: Config, path: Path) -> list[_Layer]:
+def _in_order(config: Config, path: Path) -> list[Layer]:
     """The layers from input to output.
 
     Raises:
@@ -177,7 +155,7 @@ def _in_order(config: Config, path: Path) -> list[_Layer]:
         raise ModelError(f"{path}: has no layers; save a trained model")
     if kind == "Sequential":
         return layers
-    following: dict[str, list[_Layer]] = {}
+    following: dict[str, list[Layer]] = {}
     for layer in layers:
         for source in layer.sources:
             following.setdefault(source, []).append(layer)
@@ -187,20 +165,22 @@ def _in_order(config: Config, path: Path) -> list[_Layer]:
         row.append(following[row[-1].name][0])
     joint = next((layer for layer in layers if len(layer.sources) > 1), None)
     fork = next((name for name, after in following.items() if len(after) > 1), None)
+    masking = next((layer for layer in layers if layer.kind in REFUSED), None)
+    if joint and masking:  # a mask is a second tensor that every layer behind is given
+        raise ModelError(f"{path}: {masking.name} ({masking.kind}): {REFUSED[masking.kind]}")
     if joint or fork or len(first) != 1 or len(row) != len(layers):
         where = joint.name if joint else fork or (first[1].name if len(first) > 1 else layers[-1].name)
         raise ModelError(f"{path}: {where}: the layers branch or join there; only layers in a row can be imported")
     return row
 
 
-def _layers(listed: Sequence[Config]) -> Iterator[_Layer]:
+def _layers(listed: Sequence[Config]) -> Iterator[Layer]:
     counts: dict[str, int] = {}
     for entry in listed:
         kind, config = str(entry["class_name"]), entry["config"]
-        module, registered = entry.get("module") or "keras.layers", entry.get("registered_name")
-        custom = not str(module).startswith("keras") or registered not in (None, kind)
         name = str(config.get("name", entry.get("name", kind)))
-        yield _Layer(name, kind, config, counts.get(kind, 0), custom, tuple(_sources(entry.get("inbound_nodes", ()))))
+        sources = tuple(_sources(entry.get("inbound_nodes", ())))
+        yield Layer(name, kind, config, counts.get(kind, 0), is_custom(entry), sources)
         counts[kind] = counts.get(kind, 0) + 1
 
 
@@ -217,186 +197,3 @@ def _sources(nodes: Any) -> Iterator[str]:
             nodes = nodes[3:]
         for node in nodes:
             yield from _sources(node)
-
-
-# ---- one layer ----
-
-
-def _parts(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
-    """The parts of a layer, and how many numbers a step it hands on as far as that is known."""
-    if layer.custom:
-        return [_refused(layer, "is a class of your own, whose code is not run; use the layer of Keras")], None
-    numbers = _dtype(layer.config.get("dtype"))
-    if numbers not in ("float32", "float64"):
-        return [_refused(layer, f"computes in {numbers}; set its dtype to float32 and save the model again")], features
-    if layer.kind in _NOTHING:
-        return [Part(layer.name, layer.kind, note=_NOTHING[layer.kind])], features
-    taken = _TAKEN.get(layer.kind)
-    if taken is None:
-        why = _REFUSED.get(layer.kind, "cannot be imported; use LSTM layers and one Dense")
-        return [_refused(layer, why)], None
-    return taken(layer, features, weights)
-
-
-def _dtype(policy: Any) -> str:
-    """The name of what a layer computes in, which Keras 3 wraps in a policy."""
-    if isinstance(policy, dict):
-        policy = policy["config"].get("name", policy.get("class_name"))
-    return "float32" if policy is None else str(policy)
-
-
-def _refused(layer: _Layer, why: str) -> Part:
-    return Part(layer.name, layer.kind, obstacle=why)
-
-
-def _require(config: Config, key: str, wanted: Any, why: str) -> None:
-    value = config.get(key, wanted)
-    value = value.get("config", value) if isinstance(value, dict) else value
-    if value != wanted:
-        raise ModelError(f"{key} is {value!r}: {why}")
-
-
-def _width(value: Any, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_UNITS:
-        raise ModelError(f"{what} is {value!r}, the limit is {MOST_UNITS}; train a smaller layer")
-    return value
-
-
-def _lstm(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
-    config = layer.config
-
-    def build() -> Does:
-        for key, wanted, why in _LSTM_RULES:
-            _require(config, key, wanted, why)
-        units = _width(config.get("units"), "units")
-        kernel = weights("kernel", 0, (features, 4 * units))
-        recurrent = weights("recurrent_kernel", 1, (units, 4 * units))
-        biased = config.get("use_bias", True)
-        bias = weights("bias", 2, (4 * units,)) if biased else np.zeros(4 * units)
-        return Recurrent(
-            lstm_weights(kernel.T, recurrent.T, bias), every_step=bool(config.get("return_sequences", False))
-        )
-
-    units = config.get("units")
-    note = f"{units} units" + (
-        ", dropout passed over" if config.get("dropout") or config.get("recurrent_dropout") else ""
-    )
-    return [part(layer.name, layer.kind, build, note)], units if isinstance(units, int) else None
-
-
-_LSTM_RULES = (
-    ("activation", "tanh", "an LSTM here squashes with tanh; train it so"),
-    ("recurrent_activation", "sigmoid", "an LSTM here has gates of sigmoid; train it so"),
-    ("go_backwards", False, "a stream knows no future; train forwards"),
-    ("return_state", False, "the state is carried by the stream itself; leave it out"),
-    ("time_major", False, "expected (batch, steps, features); train it so"),
-)
-
-
-def _dense(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
-    inner = layer.config
-    if layer.kind == "TimeDistributed":
-        wrapped = inner["layer"]
-        if wrapped.get("class_name") != "Dense":
-            return [_refused(layer, f"wraps {wrapped.get('class_name')}; only Dense can be imported")], None
-        inner = wrapped["config"]
-    activation = inner.get("activation") or "linear"
-
-    def build() -> Does:
-        _probabilities(activation)
-        units = _width(inner.get("units"), "units")
-        kernel = weights("kernel", 0, (features, units))
-        return dense_weights(kernel.T, weights("bias", 1, (units,)) if inner.get("use_bias", True) else np.zeros(units))
-
-    units = inner.get("units")
-    head = part(layer.name, layer.kind, build, f"{units} outputs")
-    found = [head] if head.obstacle else [head, *_activation_parts(layer, activation)]
-    return found, units if isinstance(units, int) else None
-
-
-def _probabilities(name: Any) -> Activation | None:
-    if name == "linear":
-        return None
-    if name not in ("softmax", "sigmoid"):
-        raise ModelError(f"activation is {name!r}: a head here is linear, softmax or one sigmoid; train it so")
-    return Activation(name)
-
-
-def _activation_parts(layer: _Layer, activation: Any) -> list[Part]:
-    if activation == "linear":
-        return []
-    return [part(layer.name, str(activation), lambda: _probabilities(activation), _NOTES[str(activation)])]
-
-
-_NOTES = {
-    "softmax": "the model keeps logits, a stream makes probabilities of them",
-    "sigmoid": "becomes two logits, 0 and z, whose softmax is the same",
-}
-
-
-def _activation(layer: _Layer, features: int | None, _weights: Weights) -> tuple[list[Part], int | None]:
-    if layer.kind == "Softmax":
-        if layer.config.get("axis", -1) not in (-1, [-1]):
-            return [_refused(layer, "axis is not the last; train it so")], None
-        return _activation_parts(layer, "softmax"), features
-    name = layer.config.get("activation")
-    note = _NOTES.get(str(name), "changes nothing")
-    return [part(layer.name, layer.kind, lambda: _probabilities(name), note)], features
-
-
-def _normalisation(layer: _Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
-    config = layer.config
-
-    def build() -> Does:
-        _require(config, "invert", False, "it must scale, not undo; use it before the LSTM")
-        if config.get("axis", -1) not in (-1, [-1], [2], 2):
-            raise ModelError(f"axis is {config['axis']!r}: a scaling here is one a channel; use axis=-1")
-        width = _width(features, "number of features")
-        if config.get("mean") is not None:
-            mean, variance = (
-                np.broadcast_to(np.asarray(config[key], np.float64).ravel(), (width,)) for key in ("mean", "variance")
-            )
-        else:
-            mean, variance = weights("mean", 0, (width,)), weights("variance", 1, (width,))
-        if not (np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all()):
-            raise ModelError("its mean or variance is not finite, or negative; adapt it to the data again")
-        # Keras divides by no less than its epsilon.
-        return Normalise(mean.astype(np.float64), np.maximum(np.sqrt(variance.astype(np.float64)), 1e-7))
-
-    return [part(layer.name, layer.kind, build, "becomes the scaling of the channels")], features
-
-
-_TAKEN: dict[str, Callable[[_Layer, int | None, Weights], tuple[list[Part], int | None]]] = {
-    "LSTM": _lstm,
-    "Dense": _dense,
-    "TimeDistributed": _dense,
-    "Activation": _activation,
-    "Softmax": _activation,
-    "Normalization": _normalisation,
-}
-
-_TRAINING_ONLY = "acts in training alone"
-_NOTHING = {
-    "InputLayer": "",
-    **dict.fromkeys(
-        ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization"),
-        _TRAINING_ONLY,
-    ),
-}
-
-_REFUSED = {
-    "Bidirectional": "reads a sequence from its end, which a stream does not know; train forwards",
-    "GRU": "is another cell; train an LSTM",
-    "SimpleRNN": "is another cell; train an LSTM",
-    "RNN": "wraps a cell of its own; use the layer LSTM",
-    "ConvLSTM1D": "is another cell; train an LSTM",
-    "ConvLSTM2D": "is another cell; train an LSTM",
-    "Masking": "leaves out steps by their values, which no device does; train on sequences without padding",
-    "Lambda": "is code, which is never run; replace it by a layer",
-    "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "BatchNormalization": "cannot be imported; use Normalization before the LSTM",
-    "Embedding": "takes tokens, a stream takes numbers; cannot be imported",
-    "Conv1D": "cannot be imported; let the LSTM take the samples themselves",
-    "Sequential": "is a model within the model; put its layers in the row themselves",
-    "Functional": "is a model within the model; put its layers in the row themselves",
-}

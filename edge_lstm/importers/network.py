@@ -1,8 +1,8 @@
-"""A chain as the one shape of network there is here: normalisation, LSTM layers, a head, what makes probabilities."""
+"""A chain as the one shape of network there is: normalisation, recurrent layers, a head, what makes probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,13 +10,26 @@ from typing import Literal
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.chain import Activation, Chain, Does, LastStep, Normalise, Part, Recurrent, dense_weights
-from edge_lstm.model import DenseWeights, LstmWeights, Scaling
+from edge_lstm.importers.chain import (
+    Activation,
+    Array,
+    Chain,
+    Does,
+    LastStep,
+    Normalise,
+    Part,
+    Recurrent,
+    Stretch,
+    dense_weights,
+)
+from edge_lstm.model import CellWeights, DenseWeights, Scaling
 
 Verdict = Literal["taken", "passed over", "in the way"]
 
-_PLACES: dict[type, int] = {Normalise: 0, Recurrent: 1, DenseWeights: 2, Activation: 3}
-"""Where each kind of part stands; only LSTM layers repeat. The last step may be picked before the head or after it."""
+_PLACES: dict[type, int] = {Normalise: 0, Recurrent: 1, DenseWeights: 2, Stretch: 3, Activation: 4}
+"""Where each kind of part stands. The last step may be picked before the head or after it."""
+
+_REPEATED = (Normalise, Recurrent, Stretch)
 
 
 @dataclass(frozen=True)
@@ -34,13 +47,16 @@ class Found:
     """The network in a file, without what a file cannot say.
 
     Args:
+        target_scaling: of the head's outputs, which ``undo`` makes those of the file; the identity where a file scales
+            nothing, or in a way that the head's weights take in.
         every_step: whether it speaks at every step or at the end of a sequence.
         probabilities: what the file makes of the head's outputs; ours are logits.
     """
 
-    layers: tuple[LstmWeights, ...]
+    layers: tuple[CellWeights, ...]
     head: DenseWeights
     scaling: Scaling
+    target_scaling: Scaling
     every_step: bool
     probabilities: Literal["softmax", "sigmoid"] | None
 
@@ -71,15 +87,50 @@ def network_of(chain: Chain, path: Path) -> Found:
     units, features = layers[-1].weights.units, layers[0].weights.features
     head = next((does for does in doing if isinstance(does, DenseWeights)), None)
     head = head or dense_weights(np.eye(units), np.zeros(units))
-    normalise = next((does for does in doing if isinstance(does, Normalise)), None)
     probabilities = next((does.name for does in doing if isinstance(does, Activation)), None)
+    head, target_scaling = _stretched(head, (does for does in doing if isinstance(does, Stretch)))
+    if probabilities:
+        head, target_scaling = folded(head, target_scaling)
     return Found(
         tuple(layer.weights for layer in layers),
         _two_logits(head) if probabilities == "sigmoid" else head,
-        Scaling(normalise.mean, normalise.deviation) if normalise else Scaling.identity(features),
+        _scaling((does for does in doing if isinstance(does, Normalise)), features),
+        Scaling.identity(2) if probabilities == "sigmoid" else target_scaling,
         layers[-1].every_step and not any(isinstance(does, LastStep) for does in doing),
         probabilities,
     )
+
+
+def _scaling(normalised: Iterable[Normalise], features: int) -> Scaling:
+    """(x - a) / b, and of that (· - c) / d, is (x - (a + b·c)) / (b·d)."""
+    offset, scale = np.zeros(features), np.ones(features)
+    for each in normalised:
+        offset, scale = offset + scale * each.mean, scale * each.deviation
+    return _named(offset, scale)
+
+
+def _named(offset: Array, scale: Array) -> Scaling:
+    nothing = not offset.any() and bool((scale == 1).all())
+    return Scaling.identity(len(offset)) if nothing else Scaling(offset, scale)
+
+
+def _stretched(head: DenseWeights, stretches: Iterable[Stretch]) -> tuple[DenseWeights, Scaling]:
+    """The head, and the scaling of its targets; a shift alone, and what is no scaling, go into the head."""
+    offset, scale = np.zeros(head.outputs), np.ones(head.outputs)
+    for each in stretches:
+        offset, scale = offset * each.scale + each.offset, scale * each.scale
+    if (scale == 1).all() or not (scale > 0).all():
+        return _affine(head, offset, scale), Scaling.identity(head.outputs)
+    return head, _named(offset, scale)
+
+
+def folded(head: DenseWeights, target_scaling: Scaling) -> tuple[DenseWeights, Scaling]:
+    """The head that gives what ``target_scaling.undo`` made of its outputs, and the identity."""
+    return _affine(head, target_scaling.offset, target_scaling.scale), Scaling.identity(head.outputs)
+
+
+def _affine(head: DenseWeights, offset: Array, scale: Array) -> DenseWeights:
+    return dense_weights(scale[:, None] * head.weights, scale * head.bias + offset)
 
 
 def _two_logits(head: DenseWeights) -> DenseWeights:
@@ -107,31 +158,41 @@ def _judged(chain: Chain) -> Iterator[Part]:
         yield replace(part, obstacle=part.obstacle or fault)
         _advance(part, walk)
     if not recurrent:
-        yield Part("file", chain.format, obstacle="holds no LSTM layer; import a network that has one")
+        yield Part(
+            "file", chain.format, obstacle="holds no recurrent layer; import a network of LSTM, GRU or simple RNN"
+        )
 
 
 def _misplaced(does: Does, walk: _Walk) -> str:
     if isinstance(does, LastStep):
         return "" if walk.every_step else "picks a step where one alone is left; remove it"
     place = _PLACES[type(does)]
-    if place < walk.place or (place == walk.place and place != _PLACES[Recurrent]):
-        return "a network here is one normalisation, LSTM layers, one dense head and one softmax; leave this layer out"
+    if isinstance(does, Stretch) and walk.place < _PLACES[DenseWeights]:
+        return "scales hidden states; only an input or the outputs of a head can be scaled, put it there"
+    if place < walk.place or (place == walk.place and not isinstance(does, _REPEATED)):
+        return "a network here is one normalisation, recurrent layers, one dense head and one softmax; leave this out"
     takes = _takes(does)
     if takes is not None and walk.width is not None and takes != walk.width:
         return f"takes {takes} numbers a step but is given {walk.width}; save the model again"
     if isinstance(does, Recurrent) and not walk.every_step:
-        return "takes a sequence but is given its last step; make the LSTM before it return sequences"
+        return "takes a sequence but is given its last step; make the layer before it return sequences"
     if isinstance(does, Activation) and does.name == "sigmoid" and walk.width not in (1, None):
         return f"{walk.width} sigmoids are as many yes-or-no answers, one a stream is possible; train a softmax"
     return ""
 
 
 def _takes(does: Does) -> int | None:
-    if isinstance(does, Normalise):
-        return len(does.mean)
+    if isinstance(does, Normalise | Stretch):
+        return _channels(does)
     if isinstance(does, Recurrent):
         return does.weights.features
     return int(does.weights.shape[1]) if isinstance(does, DenseWeights) else None
+
+
+def _channels(does: Normalise | Stretch) -> int | None:
+    """None where one number serves all."""
+    arrays = (does.mean, does.deviation) if isinstance(does, Normalise) else (does.scale, does.offset)
+    return next((array.size for array in arrays if array.size != 1), None)
 
 
 def _advance(part: Part, walk: _Walk) -> None:
@@ -143,7 +204,7 @@ def _advance(part: Part, walk: _Walk) -> None:
     elif does is not None:
         walk.place = max(walk.place, _PLACES[type(does)])
     if isinstance(does, Normalise):
-        walk.width = len(does.mean)
+        walk.width = _channels(does) or walk.width
     if isinstance(does, Recurrent):
         walk.width, walk.every_step = does.weights.units, does.every_step
     if isinstance(does, DenseWeights):

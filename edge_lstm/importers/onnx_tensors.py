@@ -104,6 +104,25 @@ class Constants:
             return value is None or not self._read(value, "initial state").any()
         return node.op_type in _KEEP_ZERO and self.is_zero(node.input[0], depth + 1)
 
+    def maker(self, name: str) -> Any:
+        """The node that computes a tensor, before it was cast or renamed; None if none does."""
+        for _ in range(_DEEPEST):
+            node = self._makers.get(name)
+            if node is None or node.op_type not in ("Cast", "Identity"):
+                return node
+            name = node.input[0]
+        return None
+
+    def origin(self, name: str) -> str:
+        """The tensor that another is a part or another shape of: what the graph is given or computes."""
+        for _ in range(_DEEPEST):
+            node = self._makers.get(name)
+            if node is None or node.op_type not in _KEEP_ZERO | _PARTS:
+                break
+            name = node.input[0]
+        return name
+
 
 _DEEPEST = 32
+_PARTS = {"Gather", "Split"}
 _KEEP_ZERO = {"Expand", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Transpose", "Tile", "Cast"}

@@ -54,7 +54,7 @@ def read_state_dict(path: Path) -> dict[str, Array]:
     Raises:
         ModelError: if it is no such file, or its pickle asks for anything but tensors.
     """
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         raise ModelError(f"{path}: not a whole zip file, which torch.save writes since 1.6; save state_dict() again")
     with open_zip(path) as archive:
         names = archive.namelist()
@@ -68,6 +68,13 @@ def read_state_dict(path: Path) -> dict[str, Array]:
             raise ModelError(f"{path}: was saved on a big-endian machine; save it on another")
         value = _unpickle(member(archive, pickled[0], path), lambda s: _bytes_of(archive, folder, s, path), path)
     return _tensors(value, path)
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # which it raises where the end says that the file has several disks
+        return False
 
 
 def _bytes_of(archive: zipfile.ZipFile, folder: str, storage: _Storage, path: Path) -> Array:

@@ -14,8 +14,8 @@ from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.common import AffineRows, Cell, CellTap
 from edge_lstm.cells.gated import FloatDense, FloatFastGrnn, FloatGru, FloatRnn
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
-from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.cells.native_gated import NATIVE_STEPS
+from edge_lstm.cells.step_chain import step_cells
 from edge_lstm.errors import ModelError
 from edge_lstm.integer import Affine, Arithmetic, NativeLstm, NativeModel, TfliteDense, TfliteModel
 from edge_lstm.integer_step import StepModel
@@ -94,7 +94,7 @@ def network(
     _require(arithmetic, (None, *RULES), "a tflite model")
     kind = cast(TfliteArithmetic, arithmetic or "tflite")
     if isinstance(model, StepModel):
-        return Network([StepCell(layer, kind) for layer in model.layers], FullyConnected(model.head, kind))
+        return Network(step_cells(model.layers, kind), FullyConnected(model.head, kind))
     rules = RULES[kind]
     cells: list[Cell] = [FusedLstm(layer, rules) for layer in model.layers]
     return Network(cells, _dense_head(model.head, rules))

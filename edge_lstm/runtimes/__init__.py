@@ -56,6 +56,8 @@ class _OtherArithmeticError(BundleError):
 
 
 _TFLITE_FILES = {"tflite": TFLITE_FUSED, "step": TFLITE_STEP}
+_TFLITE = tuple(_TFLITE_FILES)
+"""What TFLite's interpreters compute. A bundle has no fused file if TFLite fuses not every cell of its model."""
 
 
 def _tflite_runtime(bundle: Bundle, arithmetic: str) -> Runtime:
@@ -86,8 +88,8 @@ def _edge_tpu(bundle: Bundle, _arithmetic: str) -> Runtime:
 BACK_ENDS = {
     "reference": BackEnd(_reference, ("native", "tflite", "tflm", "step", "float")),
     "c": BackEnd(_c, ("native", "float")),
-    "tflite-runtime": BackEnd(_tflite_runtime, ("tflite", "step")),
-    "litert": BackEnd(_litert, ("tflite", "step")),
+    "tflite-runtime": BackEnd(_tflite_runtime, _TFLITE),
+    "litert": BackEnd(_litert, _TFLITE),
     "tflm": BackEnd(_tflm, ("tflm",)),
     "edgetpu": BackEnd(_edge_tpu, ("step",), "unchecked: nothing of this was run on an Edge TPU"),
 }
@@ -119,7 +121,11 @@ def open_runtime(bundle: Bundle, backend: str = "auto", arithmetic: str | None =
     chosen = _shared(bundle, row.arithmetics, f"back end {backend}", arithmetic)
     if backend == "auto":
         return _fastest(bundle, chosen)
-    return Choice(row.open(bundle, chosen), chosen, backend, caution=row.caution)
+    instead = _EXPLICIT if row.arithmetics == _TFLITE and chosen != _TFLITE[0] and arithmetic is None else ""
+    return Choice(row.open(bundle, chosen), chosen, backend, caution=row.caution, instead=instead)
+
+
+_EXPLICIT = f"this bundle has no {TFLITE_FUSED}, so {TFLITE_STEP} runs"
 
 
 def _shared(bundle: Bundle, computed: tuple[str, ...], who: str, asked: str | None) -> str:

@@ -34,6 +34,7 @@ class Choice:
         automatic: whether ``auto`` chose it.
         passed_over: those that come before it, in their order; empty where it was asked for by name.
         caution: what nobody has checked of it; empty if all was.
+        instead: why it computes another arithmetic than it does of most bundles; empty if it does not.
     """
 
     runtime: Runtime
@@ -42,6 +43,7 @@ class Choice:
     automatic: bool = False
     passed_over: tuple[PassedOver, ...] = ()
     caution: str = ""
+    instead: str = ""
 
     @property
     def slow(self) -> bool:
@@ -60,6 +62,7 @@ class Choice:
             "automatic": self.automatic,
             "passed_over": {each.backend: each.reason for each in self.passed_over},
             "unchecked": self.caution,
+            "instead": self.instead,
         }
 
     def to_text(self) -> str:
@@ -69,6 +72,7 @@ class Choice:
             f"back end {self.backend}, arithmetic {self.arithmetic}",
             f"passed over: {passed}" if passed else "the fastest" if self.automatic else "",
             f"this one is slow: for {self._move}" if self.slow else "",
+            self.instead,
             self.caution,
         ]
         return "; ".join(part for part in said if part)

@@ -1,6 +1,7 @@
 """A stream over a model that owns no state: inputs ``x, h0, c0, h1, …``, outputs ``y`` and the new states.
 
-In and out of a state have one quantisation, so the loop copies bytes and nothing else.
+In and out of a state have one quantisation, so the loop copies bytes and nothing else. A layer takes what it carries: a
+simple RNN no c, so its state is (h, h), as everywhere; a dense layer nothing, and its h is what it gave last.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from edge_lstm.errors import BundleError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State, fitting
+from edge_lstm.tensor_names import NEW, cell_state, hidden_state
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,12 @@ class ExplicitState:
     """An explicit-state model and the state it was last given back.
 
     Args:
-        inputs: ``x`` first, then h and c of each layer.
-        outputs: ``y`` first, then the new state in the order of the inputs.
+        inputs: ``x`` first, then the states that it takes.
+        outputs: ``y`` first, then the new states, layer by layer, by name.
         invoke: values of the inputs → values of the outputs.
+
+    Raises:
+        BundleError: if states that come in and go out do not fit together.
     """
 
     def __init__(
@@ -56,9 +61,14 @@ class ExplicitState:
         invoke: Callable[[list[Array]], list[Array]],
     ) -> None:
         self.name, self.arithmetic = name, arithmetic
-        self._x, *self._parts = inputs
-        self._y, *new_parts = outputs
-        if [part.shape for part in new_parts] != [part.shape for part in self._parts]:
+        self._x, *taken = inputs
+        self._y, *self._parts = outputs
+        names = [part.name.removesuffix(NEW) for part in self._parts]
+        self._layers = _layers(names, name)
+        if not {part.name for part in taken} <= set(names):
+            raise BundleError(f"{name} takes a state that it does not give; export the model anew")
+        self._taken = [names.index(part.name) for part in taken]
+        if [part.shape for part in taken] != [self._parts[index].shape for index in self._taken]:
             raise BundleError(f"the states that {name} takes and gives differ in shape; export the model anew")
         self._invoke = invoke
         self._state: list[Array] = []
@@ -69,7 +79,7 @@ class ExplicitState:
 
     def step(self, codes: Array) -> Array:
         x = fitting(codes, self._x.dtype, self._x.width, "a sample").reshape(self._x.shape)
-        y, *state = self._invoke([x, *self._state])
+        y, *state = self._invoke([x, *(self._state[index] for index in self._taken)])
         self._state = [np.array(value).reshape(part.shape) for value, part in zip(state, self._parts, strict=True)]
         return np.asarray(y).reshape(-1)
 
@@ -78,12 +88,27 @@ class ExplicitState:
         return np.array(steps, self._y.dtype).reshape(len(steps), self._y.width)
 
     def get_state(self) -> State:
-        flat = [value.reshape(-1).copy() for value in self._state]
-        return tuple(zip(flat[::2], flat[1::2], strict=True))
+        flat = [value.reshape(-1) for value in self._state]
+        return tuple((flat[h].copy(), flat[c].copy()) for h, c in self._layers)
 
     def set_state(self, state: State) -> None:
-        flat = [value for layer in state for value in layer]
-        self._state = [
-            fitting(value, part.dtype, part.width, f"the state {part.name}").reshape(part.shape)
-            for part, value in zip(self._parts, flat, strict=True)
-        ]
+        for layer, values in zip(self._layers, state, strict=True):
+            # Where c is h, what was given for c says nothing new; h goes in last.
+            for index, value in reversed(list(zip(layer, values, strict=True))):
+                part = self._parts[index]
+                checked = fitting(value, part.dtype, part.width, f"the state {part.name}")
+                self._state[index] = checked.reshape(part.shape)
+
+
+def _layers(names: Sequence[str], who: str) -> list[tuple[int, int]]:
+    """Where h and c of each layer are among the states; a layer without c has h in its place."""
+    layers: list[tuple[int, int]] = []
+    while hidden_state(len(layers)) in names:
+        h, c = hidden_state(len(layers)), cell_state(len(layers))
+        layers.append((names.index(h), names.index(c if c in names else h)))
+    if {index for layer in layers for index in layer} != set(range(len(names))):
+        raise BundleError(
+            f"the model gives {', '.join(names)}, {who} looks for {hidden_state(0)}, {cell_state(0)}, "
+            f"{hidden_state(1)}, …; export it anew"
+        )
+    return layers

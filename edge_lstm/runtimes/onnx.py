@@ -10,6 +10,7 @@ import numpy as np
 from edge_lstm.errors import BundleError, MissingDependencyError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State
+from edge_lstm.tensor_names import cell_state, hidden_state
 
 
 class OnnxSession:
@@ -34,12 +35,13 @@ class OnnxSession:
             self._session: Any = onnxruntime.InferenceSession(str(model_file), options)
         except Exception as error:  # onnxruntime has a family of exceptions without a common public base
             raise BundleError(f"onnxruntime cannot load {model_file}: {error}; export it anew") from error
-        self._states = [tensor for tensor in self._session.get_inputs() if tensor.name != "x"]
-        self._values: list[Array] = []
+        states = [tensor for tensor in self._session.get_inputs() if tensor.name != "x"]
+        self._widths = {tensor.name: int(tensor.shape[2]) for tensor in states}
+        self._values: dict[str, Array] = {}
         self.reset()
 
     def reset(self) -> None:
-        self._values = [np.zeros((1, 1, int(tensor.shape[2])), np.float32) for tensor in self._states]
+        self._values = {name: np.zeros((1, 1, width), np.float32) for name, width in self._widths.items()}
 
     def step(self, sample: Array) -> Array:
         """(C,) physical sample → (O,) logits, or targets in physical units."""
@@ -47,14 +49,23 @@ class OnnxSession:
 
     def run(self, samples: Array) -> Array:
         """(T, C) → (T, O)."""
-        fed = {tensor.name: value for tensor, value in zip(self._states, self._values, strict=True)}
-        y, *self._values = self._session.run(None, {"x": np.asarray(samples, np.float32)[:, None, :], **fed})
+        y, *values = self._session.run(None, {"x": np.asarray(samples, np.float32)[:, None, :], **self._values})
+        self._values = dict(zip(self._widths, values, strict=True))
         return np.asarray(y)[:, 0, :]
 
     def get_state(self) -> State:
-        flat = [value.reshape(-1).copy() for value in self._values]
-        return tuple(zip(flat[::2], flat[1::2], strict=True))
+        flat = {name: value.reshape(-1) for name, value in self._values.items()}
+        hidden = [flat[hidden_state(layer)] for layer in range(self._layers)]
+        # A cell that carries nothing beyond h has no input c.
+        return tuple((h.copy(), flat.get(cell_state(layer), h).copy()) for layer, h in enumerate(hidden))
 
     def set_state(self, state: State) -> None:
-        flat = [value for layer in state for value in layer]
-        self._values = [np.asarray(value, np.float32).reshape(1, 1, -1) for value in flat]
+        given = {hidden_state(layer): h for layer, (h, _) in enumerate(state)}
+        given |= {cell_state(layer): c for layer, (_, c) in enumerate(state) if cell_state(layer) in self._widths}
+        self._values = {
+            name: np.asarray(given[name], np.float32).reshape(1, 1, width) for name, width in self._widths.items()
+        }
+
+    @property
+    def _layers(self) -> int:
+        return sum(hidden_state(layer) in self._widths for layer in range(len(self._widths)))

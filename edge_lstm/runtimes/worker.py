@@ -166,10 +166,17 @@ def _onnxruntime(model_file: Path) -> Runtime:
     return OnnxSession(model_file)
 
 
+def _keras(model_file: Path) -> Runtime:
+    from edge_lstm.runtimes.keras import KerasModel
+
+    return KerasModel(model_file)
+
+
 RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
     "c": _c,
     "c-tflm": _c_tflm,
     "onnxruntime": _onnxruntime,
+    "keras": _keras,
     "tflite-runtime": _tflite_runtime,
     "litert": _litert,
     "tflm": _tflm,

@@ -19,10 +19,11 @@ from edge_lstm.training.anomaly_rule import with_anomaly_rule
 from edge_lstm.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm.training.curve import Record, save_curve
 from edge_lstm.training.examples import Examples, batches, examples, taught
-from edge_lstm.training.network import Network, to_float_model
+from edge_lstm.training.network import Network
 from edge_lstm.training.optimise import Optimisation, assign
 from edge_lstm.training.schedule import next_factor, rates
 from edge_lstm.training.spec import TrainingSpec
+from edge_lstm.training.start import Start
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 CURVE_FILE = "curve.jsonl"
@@ -60,6 +61,7 @@ def train(
     directory: Path | str | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | None = None,
+    start: Start | None = None,
 ) -> TrainingResult:
     """Train a float model.
 
@@ -75,6 +77,7 @@ def train(
         directory: where the checkpoint and the curve are written after every epoch, and the model at the end.
         resume: go on from the checkpoint in ``directory``.
         on_epoch: called with the curve's new record after each epoch, once it is on disk.
+        start: trained layers to begin with, of the spec's cells and units.
 
     Raises:
         MissingDependencyError: if TensorFlow is not installed.
@@ -84,7 +87,7 @@ def train(
     if resume and directory is None:
         raise ProjectError("resume needs the directory of the training to go on with; give its output directory")
     place = None if directory is None else Path(directory)
-    run = _Run.prepare(train, validation, interface, spec)
+    run = _Run.prepare(train, validation, interface, spec, start)
     state = run.start()
     if place is not None and resume:
         state = load_checkpoint(place / CHECKPOINT_FILE, run.fingerprint)
@@ -96,7 +99,7 @@ def train(
             save_curve(place / CURVE_FILE, state.curve)
         if on_epoch is not None:
             on_epoch(dict(state.curve[-1]))
-    model = to_float_model(state.best, _with_provenance(interface, spec, state))
+    model = run.optimisation.network.to_model(state.best, _with_provenance(interface, spec, state, start))
     if interface.task.kind == "anomaly":
         model = with_anomaly_rule(model, [train] if validation is None else [train, validation])
     if place is not None:
@@ -116,13 +119,20 @@ class _Run:
     fingerprint: str
 
     @classmethod
-    def prepare(cls, train: Sequences, validation: Sequences | None, interface: Interface, spec: TrainingSpec) -> _Run:
+    def prepare(
+        cls,
+        train: Sequences,
+        validation: Sequences | None,
+        interface: Interface,
+        spec: TrainingSpec,
+        start: Start | None,
+    ) -> _Run:
         learn = taught(train, interface, spec)
         judge = None if validation is None else examples(validation, interface)
         outputs = len(interface.task.outputs)
-        network = Network(len(interface.channels), spec.units, outputs, spec.dropout, spec.seed)
+        network = Network(len(interface.channels), outputs, spec, start)
         optimisation = Optimisation(network, interface.task, spec)
-        return cls(spec, interface, learn, judge, optimisation, _fingerprint(interface, spec, learn, judge))
+        return cls(spec, interface, learn, judge, optimisation, _fingerprint(interface, spec, start, learn, judge))
 
     def start(self) -> Checkpoint:
         weights, average, optimiser = self._arrays()
@@ -184,15 +194,17 @@ def _finished(state: Checkpoint, spec: TrainingSpec) -> bool:
     return state.epoch >= spec.epochs or state.epoch - state.best_epoch >= spec.patience
 
 
-def _with_provenance(interface: Interface, spec: TrainingSpec, state: Checkpoint) -> Interface:
+def _with_provenance(interface: Interface, spec: TrainingSpec, state: Checkpoint, start: Start | None) -> Interface:
     trained = {"best_epoch": state.best_epoch, "epochs": state.epoch}
     trained |= {k: v for k, v in state.curve[state.best_epoch - 1].items() if k.startswith("validation_")}
-    return replace(interface, provenance={**interface.provenance, **spec.as_json(), "trained": trained})
+    began = {} if start is None else {"from": start.as_json()}
+    return replace(interface, provenance={**interface.provenance, **spec.as_json(), **began, "trained": trained})
 
 
-def _fingerprint(interface: Interface, spec: TrainingSpec, *data: Examples | None) -> str:
+def _fingerprint(interface: Interface, spec: TrainingSpec, start: Start | None, *data: Examples | None) -> str:
     """Of everything that decides the course of a training."""
-    digest = hashlib.sha256(json.dumps([spec.as_json(), asdict(interface.task)], sort_keys=True).encode())
+    began = [] if start is None else [start.as_json()]
+    digest = hashlib.sha256(json.dumps([spec.as_json(), asdict(interface.task), *began], sort_keys=True).encode())
     for part in data:
         for array in () if part is None else (part.inputs, part.lengths, part.targets, part.weights):
             digest.update(repr((array.shape, array.dtype.str)).encode())

@@ -19,9 +19,6 @@ from edge_lstm.training.network import Network, require_keras
 from edge_lstm.training.spec import TrainingSpec
 
 RMSPROP_DECAY = 0.9
-CELL_LIMIT = 32.0
-"""Cell state that training holds the network to, softly. A cell may count without end, but the integers that hold it
-cannot: a fused int8 LSTM computes up to 64."""
 
 JUDGED_STEPS = 1 << 16
 """Most batch × time steps judged at once: bounds the memory of the validation pass."""
@@ -98,11 +95,11 @@ class Optimisation:
         seed = tf.stack([tf.constant(spec.seed, tf.int32), number])
         inputs, targets = self._disturbed(inputs, targets, seed)
         with tf.GradientTape() as tape:
-            outputs, cells = self.network.run(inputs, seed)
+            outputs, growing = self.network.run(inputs, seed)
             each = self._loss(outputs, targets)
             # A batch may hold no target at all when class weights are zero.
             loss = tf.math.divide_no_nan(tf.reduce_sum(each * weights), tf.reduce_sum(weights))
-            objective = loss + sum(self._excess(cell) for cell in cells)
+            objective = loss + sum(self._excess(state, limit) for state, limit in growing)
         gradients, _ = tf.clip_by_global_norm(tape.gradient(objective, self.network.variables), spec.clip_norm)
         return loss, gradients
 
@@ -119,10 +116,10 @@ class Optimisation:
                 mean.assign(variable + keep * (mean - variable))
         return loss
 
-    def _excess(self, cell: Any) -> Any:
-        """What the cell states (B, H) beyond the limit cost: zero for a network that stays within."""
+    def _excess(self, state: Any, limit: float) -> Any:
+        """What states (B, H) beyond the limit cost: zero for a network that stays within."""
         tf = self._tf
-        return tf.reduce_mean(tf.reduce_sum(tf.square(tf.nn.relu(tf.abs(cell) / CELL_LIMIT - 1.0)), axis=1))
+        return tf.reduce_mean(tf.reduce_sum(tf.square(tf.nn.relu(tf.abs(state) / limit - 1.0)), axis=1))
 
     def _disturbed(self, inputs: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
         """The batch with the noise of the spec; negative step numbers keep its seeds apart from the dropout's."""

@@ -16,7 +16,9 @@ Loss = Literal["auto", "cross-entropy", "mse", "mae", "huber"]
 Supervision = Literal["ramp", "last"]
 ClassWeights = Literal["none", "balanced"] | tuple[tuple[str, float], ...]
 
-MODEL_KEYS = ("units", "dropout")
+CellName = Literal["lstm", "gru", "rnn", "fastgrnn", "dense"]
+
+MODEL_KEYS = ("cell", "units", "dropout")
 """Keys of the ``[model]`` table; all others belong to ``[training]``."""
 
 LEVEL_NOISE = 0.3
@@ -31,8 +33,10 @@ class TrainingSpec:
     """How a network is shaped and trained.
 
     Args:
-        units: (layers,) units of each LSTM layer, the one nearest the input first.
-        dropout: share of each LSTM layer's outputs dropped while training.
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; or a list of one a layer, in which may also be
+            ``dense``, a layer without memory (ReLU).
+        units: (layers,) units of each layer but the head, the one nearest the input first.
+        dropout: share of each layer's outputs dropped while training.
         epochs: most passes over the training part.
         batch: recordings, windows or chunks in a step of the optimiser; fewer where an epoch would have under 8 steps.
         learning_rate: the highest rate of the schedule.
@@ -58,6 +62,7 @@ class TrainingSpec:
         ProjectError: for a value that is out of bounds, each with the bounds.
     """
 
+    cell: CellName | tuple[CellName, ...] = "lstm"
     units: tuple[int, ...] = (32,)
     dropout: float = 0.2
     epochs: int = 60
@@ -80,6 +85,20 @@ class TrainingSpec:
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name)))
+        if set(self.cells) == {"dense"}:
+            raise ProjectError("cell names dense layers alone; give at least one of lstm, gru, rnn and fastgrnn")
+        if not isinstance(self.cell, str):
+            if len(self.cell) != len(self.units):
+                raise ProjectError(
+                    f"cell names {len(self.cell)} layers, units {len(self.units)}; give one for all, or one a layer"
+                )
+            if len(set(self.cell)) == 1:
+                object.__setattr__(self, "cell", self.cell[0])
+
+    @property
+    def cells(self) -> tuple[CellName, ...]:
+        """(layers,) the cell of each layer."""
+        return (self.cell,) * len(self.units) if isinstance(self.cell, str) else self.cell
 
     def level_noise_for(self, task: Task) -> float:
         """Standard deviation of the level noise, in scaled units."""
@@ -114,17 +133,24 @@ class TrainingSpec:
                     values[key] = _checked(key, value)
                 except ProjectError as error:
                     raise ProjectError(f"{where} [{name}]: {error}") from error
-        return cls(**values)
+        try:
+            return cls(**values)
+        except ProjectError as error:  # of two keys that do not go together; each was checked by itself above
+            raise ProjectError(f"{where} [model]: {error}") from error
 
     def as_json(self) -> dict[str, Any]:
         """The two tables, as JSON values: ``from_table`` reads them back."""
         values: dict[str, Any] = asdict(self)
         values["units"] = list(self.units)
+        if self.cell == "lstm":
+            del values["cell"]  # as before there were others, so that a checkpoint of then can still be resumed
+        elif not isinstance(self.cell, str):
+            values["cell"] = list(self.cell)
         if self.level_noise is None:
             del values["level_noise"]
         if not isinstance(self.class_weights, str):
             values["class_weights"] = dict(self.class_weights)
-        model = {key: values.pop(key) for key in MODEL_KEYS}
+        model = {key: values.pop(key) for key in MODEL_KEYS if key in values}
         return {"model": model, "training": values}
 
 
@@ -165,6 +191,15 @@ def _as_level_noise(key: str, value: Any) -> float | None:
     return None if value is None else float(_as_number(key, value))
 
 
+def _as_cell(key: str, value: Any) -> CellName | tuple[CellName, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
+        raise ProjectError(f"{key} is {value!r}; give one of {', '.join(get_args(CellName))}, or a list of one a layer")
+    for name in names:
+        refuse_unknown(key, name, get_args(CellName))
+    return value if isinstance(value, str) else tuple(names)  # type: ignore[return-value]  # checked above
+
+
 def _as_units(key: str, value: Any) -> tuple[int, ...]:
     widths = (value,) if isinstance(value, int) else value
     if not isinstance(widths, list | tuple) or not 1 <= len(widths) <= MAX_LAYERS:
@@ -197,6 +232,7 @@ def _choice(choices: tuple[str, ...]) -> Callable[[str, Any], str]:
 
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
+    "cell": _as_cell,
     "units": _as_units,
     "level_noise": _as_level_noise,
     "class_weights": _as_class_weights,

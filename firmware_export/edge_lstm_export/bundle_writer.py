@@ -18,6 +18,7 @@ from edge_lstm.bundle import (
     C_FOLDER,
     FLOAT_MODEL,
     GOLDEN,
+    KERAS,
     MANIFEST,
     MODEL_FILES,
     NPU_FOLDER,
@@ -37,6 +38,7 @@ from edge_lstm.model import FloatModel
 from edge_lstm.modelfile import encode_model, interface_to_json
 from edge_lstm_export.c_source import write_c, write_c_float, write_c_tflm
 from edge_lstm_export.golden import Golden, choose, encode_golden, golden
+from edge_lstm_export.keras_model import keras_model, keras_obstacle
 from edge_lstm_export.linux import LINUX_FILES, own_library
 from edge_lstm_export.onnx_model import onnx_model
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -106,7 +108,7 @@ def int8_files(
 
 
 def float_files(model: FloatModel, recordings: Recordings) -> Files:
-    """Everything in a float bundle but its manifest; see ``int8_files``."""
+    """Everything in a float bundle but its manifest; see ``int8_files``. What Keras cannot hold has no Keras file."""
     chosen = choose(recordings, model.interface.task.window)
     files = {
         FLOAT_MODEL: encode_model(model),
@@ -114,7 +116,8 @@ def float_files(model: FloatModel, recordings: Recordings) -> Files:
         ONNX: onnx_model(model),
         **_golden_files({"float": golden(model, None, chosen)}),
     }
-    return files | _c_files(write_c_float(model)) | own_library(model)
+    keras = {KERAS: keras_model(model)} if keras_obstacle(model) is None else {}
+    return files | keras | _c_files(write_c_float(model)) | own_library(model)
 
 
 def _golden_files(vectors: Mapping[str, Golden]) -> Files:
@@ -164,7 +167,13 @@ def write_bundle(
 
 def sizes(model: FloatModel, files: Files, c_state: int) -> dict[str, int]:
     """What a user compares with a board: parameters, file sizes, and the state of one stream in C, in bytes."""
-    named = {"tflite": TFLITE_FUSED, "tflite_step": TFLITE_STEP, "tflite_float": TFLITE_FLOAT, "onnx": ONNX}
+    named = {
+        "tflite": TFLITE_FUSED,
+        "tflite_step": TFLITE_STEP,
+        "tflite_float": TFLITE_FLOAT,
+        "onnx": ONNX,
+        "keras": KERAS,
+    }
     return {
         "parameters": model.parameters,
         **{key: len(files[path]) for key, path in named.items() if path in files},
@@ -182,6 +191,7 @@ def _arithmetics(files: Files) -> dict[str, list[str]]:
         TFLITE_STEP: ["step", "step-tflm"],
         TFLITE_FLOAT: ["float"],
         ONNX: ["float"],
+        KERAS: ["float"],
         MODEL_FILES["native"]: ["native"],
         MODEL_FILES["tflite"]: ["tflite", "tflm"],
         STEP_MODEL: ["step", "step-tflm"],
@@ -198,7 +208,7 @@ def _stated(content: bytes) -> dict[str, Any]:
 
 
 _PACKAGES = (
-    *("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime"),
+    *("edge-lstm", "numpy", "ai-edge-litert", "tflite-runtime", "tflite-micro", "onnx", "onnxruntime", "h5py", "keras"),
     "ethos-u-vela",
 )
 

@@ -1,19 +1,25 @@
-"""The float model as ONNX: one ``LSTM`` op a layer, the state handed in and out, physical units at both ends.
+"""The float model as ONNX: one recurrent op a layer, the state handed in and out, physical units at both ends.
 
 Inputs: ``x`` (steps, batch, C) in the channels' physical units, then ``layer0/h``, ``layer0/c``, … (1, batch, H).
 Outputs: ``y`` (steps, batch, O), logits or targets in physical units, then ``layer0/h_new``, ``layer0/c_new``, …
-Steps and batch are free, so one file serves a sequence, a chunk and a single sample of a stream.
+Only an LSTM has a ``c``. Steps and batch are free, so one file serves a sequence, a chunk and a single sample of a
+stream.
+
+ONNX (operators LSTM, GRU and RNN of opset 14) has an op for each cell but FastGRNN, which is a ``Scan`` of plain ops
+over the steps.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import MissingDependencyError
-from edge_lstm.model import FloatModel, Interface, LstmWeights, Scaling
+from edge_lstm.model import FastGrnnWeights, FloatModel, GruWeights, Interface, LstmWeights, RnnWeights, Scaling
 from edge_lstm.tensor_names import cell_state, hidden_state
 
 NEW = "_new"
@@ -22,8 +28,8 @@ NEW = "_new"
 _OPSET = 17
 # The oldest file format that may hold opset 17, so that older runtimes load it too.
 _IR_VERSION = 8
-# ONNX orders the gates i, o, f, c; this project i, f, g, o.
-_ONNX_GATES = [0, 3, 1, 2]
+# ONNX orders the gates of an LSTM i, o, f, c; this project i, f, g, o. Those of a GRU are z, r, h in both.
+_LSTM_GATES = [0, 3, 1, 2]
 
 
 def onnx_model(model: FloatModel) -> bytes:
@@ -44,7 +50,7 @@ def onnx_model(model: FloatModel) -> bytes:
     graph.output("y", ("steps", "batch", model.head.outputs))
     current = graph.scale("x", interface.scaling)
     for index, layer in enumerate(model.layers):
-        current = graph.lstm(index, layer, current)
+        current = _LAYERS[type(layer)](graph, index, layer, current)
     logits = graph.dense(current, model.head.weights, model.head.bias)
     graph.unscale(logits, "y", interface.target_scaling)
     return graph.serialise(interface)
@@ -80,39 +86,103 @@ class _Graph:
 
     def lstm(self, index: int, layer: LstmWeights, x: str) -> str:
         """(steps, batch, F) → (steps, batch, H), with the layer's state as input and output of the graph."""
-        name, shape = f"layer{index}", (1, "batch", layer.units)
-        own_bias = np.zeros_like(layer.bias)  # ONNX adds a second bias to the recurrent product
+        order = _LSTM_GATES
+        gates = layer.kernel[order], layer.recurrent[order], layer.bias[order], np.zeros_like(layer.bias)
+        return self._recurrent("LSTM", index, x, gates, (hidden_state(index), cell_state(index)))
+
+    def gru(self, index: int, layer: GruWeights, x: str) -> str:
+        """The same of a GRU, whose formula in ONNX is this project's."""
+        over_h = np.zeros_like(layer.bias)
+        over_h[2] = layer.reset_bias
+        gates = layer.kernel, layer.recurrent, layer.bias, over_h
+        return self._recurrent(
+            "GRU", index, x, gates, (hidden_state(index),), linear_before_reset=int(layer.reset_after)
+        )
+
+    def rnn(self, index: int, layer: RnnWeights, x: str) -> str:
+        """The same of a simple network."""
+        gates = layer.kernel, layer.recurrent, layer.bias, np.zeros_like(layer.bias)
+        return self._recurrent("RNN", index, x, gates, (hidden_state(index),))
+
+    def _recurrent(
+        self, op: str, index: int, x: str, gates: tuple[Any, Any, Any, Any], states: tuple[str, ...], **options: int
+    ) -> str:
+        """One op over ``gates``: kernel, recurrent weights, and a bias for each of the two products."""
+        kernel, recurrent, bias, over_h = gates
+        name, shape = f"layer{index}", (1, "batch", int(kernel.shape[1]))
         operands = [
             x,
-            self._constant(f"{name}/W", _gate_rows(layer.kernel)),
-            self._constant(f"{name}/R", _gate_rows(layer.recurrent)),
-            self._constant(f"{name}/B", np.concatenate([_gate_rows(layer.bias), _gate_rows(own_bias)], axis=1)),
+            self._constant(f"{name}/W", _rows(kernel)),
+            self._constant(f"{name}/R", _rows(recurrent)),
+            self._constant(f"{name}/B", np.concatenate([_rows(bias), _rows(over_h)], axis=1)),
             "",  # every sequence of a batch has the same length
-            self.input(hidden_state(index), shape),
-            self.input(cell_state(index), shape),
+            *(self.input(state, shape) for state in states),
         ]
         all_h = f"{name}/sequence"
-        results = [all_h, self.output(hidden_state(index) + NEW, shape), self.output(cell_state(index) + NEW, shape)]
-        self._nodes.append(self._onnx.helper.make_node("LSTM", operands, results, name=name, hidden_size=layer.units))
+        results = [all_h, *(self.output(state + NEW, shape) for state in states)]
+        node = self._onnx.helper.make_node(op, operands, results, name=name, hidden_size=shape[2], **options)
+        self._nodes.append(node)
         # (steps, directions, batch, H): there is one direction.
-        return self._node("Squeeze", [all_h, self._constant("direction", [1], np.int64)], f"{name}/output")
+        return self._node("Squeeze", [all_h, self._axis("direction", 1)], f"{name}/output")
+
+    def fastgrnn(self, index: int, layer: FastGrnnWeights, x: str) -> str:
+        """The same of a FastGRNN; the graph's state has an axis of directions, as those of ONNX's own ops have."""
+        name, shape = f"layer{index}", (1, "batch", layer.units)
+        h = self._node("Squeeze", [self.input(hidden_state(index), shape), self._axis("first", 0)], f"{name}/h_flat")
+        all_h, last_h = f"{name}/output", f"{name}/h_last"
+        body = self._fastgrnn_step(name, layer)
+        scan = self._onnx.helper.make_node("Scan", [h, x], [last_h, all_h], name=name, body=body, num_scan_inputs=1)
+        self._nodes.append(scan)
+        self._node("Unsqueeze", [last_h, self._axis("first", 0)], self.output(hidden_state(index) + NEW, shape))
+        return all_h
+
+    def _fastgrnn_step(self, name: str, layer: FastGrnnWeights) -> Any:
+        """The graph of one step: h (batch, H), x (batch, F) → the new h, twice: to carry and to hand on."""
+        inner = _Graph(self._onnx)
+        h = inner.input(f"{name}/step/h", ("batch", layer.units))
+        x = inner.input(f"{name}/step/x", ("batch", layer.features))
+        carried, told = (inner.output(f"{name}/step/{end}", ("batch", layer.units)) for end in ("h_new", "output"))
+
+        def node(kind: str, a: str, b: str | None, result: str) -> str:
+            return inner._node(kind, [a] if b is None else [a, b], f"{name}/step/{result}")
+
+        def constant(label: str, values: Any) -> str:
+            return inner._constant(f"{name}/{label}", values)
+
+        over_x = node("MatMul", x, constant("W", layer.kernel[0].T), "over_x")
+        over_h = node("MatMul", h, constant("R", layer.recurrent[0].T), "over_h")
+        shared = node("Add", over_x, over_h, "shared")
+        z = node("Sigmoid", node("Add", shared, constant("b_z", layer.bias[0]), "z_pre"), None, "z")
+        n = node("Tanh", node("Add", shared, constant("b_n", layer.bias[1]), "n_pre"), None, "n")
+        rest = node("Sub", constant("one", 1.0), z, "rest")
+        taken = node("Mul", rest, constant("zeta", layer.zeta), "taken")
+        share = node("Add", taken, constant("nu", layer.nu), "share")
+        kept, added = node("Mul", z, h, "kept"), node("Mul", share, n, "added")
+        node("Add", kept, added, "h_new")
+        node("Identity", carried, None, told.rpartition("/")[2])
+        return inner.graph(f"{name}/step")
 
     def dense(self, h: str, weights: Any, bias: Any) -> str:
         product = self._node("MatMul", [h, self._constant("head/W", weights.T)], "head/product")
         return self._node("Add", [product, self._constant("head/b", bias)], "head/output")
 
     def serialise(self, interface: Interface) -> bytes:
-        helper = self._onnx.helper
-        graph = helper.make_graph(self._nodes, "edge-lstm", self._inputs, self._outputs, self._constants)
+        helper, graph = self._onnx.helper, self.graph("edge-lstm")
         model = helper.make_model(graph, producer_name="edge-lstm", opset_imports=[helper.make_opsetid("", _OPSET)])
         model.ir_version = _IR_VERSION
-        model.doc_string = "edge-lstm: float LSTM, state in and out, physical units at both ends"
+        model.doc_string = "edge-lstm: float recurrent network, state in and out, physical units at both ends"
         helper.set_model_props(model, {key: json.dumps(value) for key, value in sorted(_described(interface).items())})
         return bytes(model.SerializeToString(deterministic=True))
+
+    def graph(self, name: str) -> Any:
+        return self._onnx.helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._constants)
 
     def _node(self, kind: str, inputs: list[str], output: str) -> str:
         self._nodes.append(self._onnx.helper.make_node(kind, inputs, [output], name=output))
         return output
+
+    def _axis(self, name: str, axis: int) -> str:
+        return self._constant(name, [axis], np.int64)
 
     def _constant(self, name: str, values: Any, dtype: Any = np.float32) -> str:
         if all(constant.name != name for constant in self._constants):
@@ -124,9 +194,18 @@ class _Graph:
         return self._onnx.helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, shape)
 
 
-def _gate_rows(values: Any) -> Any:
-    """(4, H, ...) in this project's gate order → (1, 4H, ...) in that of ONNX."""
-    return values[_ONNX_GATES].reshape(1, -1, *values.shape[2:])
+_LAYERS: dict[type, Callable[[_Graph, int, Any, str], str]] = {
+    LstmWeights: _Graph.lstm,
+    GruWeights: _Graph.gru,
+    RnnWeights: _Graph.rnn,
+    FastGrnnWeights: _Graph.fastgrnn,
+}
+"""The ops of each kind of layer."""
+
+
+def _rows(values: Any) -> Any:
+    """(G, H, ...) → (1, GH, ...): one direction, gates above each other."""
+    return values.reshape(1, -1, *values.shape[2:])
 
 
 def _described(interface: Interface) -> dict[str, Any]:
@@ -139,5 +218,7 @@ def _described(interface: Interface) -> dict[str, Any]:
         "window": task.window,
         "horizon": task.horizon,
         "rate_hz": interface.rate_hz,
+        "anomaly": None if task.anomaly is None else asdict(task.anomaly),
+        "front_end": interface.front_end,
         "output_meaning": "logits" if task.predicts_labels else "physical units",
     }

@@ -27,6 +27,7 @@ from edge_lstm.bundle import (
     EDGE_TPU_FOLDER,
     FLOAT_MODEL,
     GOLDEN,
+    KERAS,
     LIBRARY,
     MODEL_FILES,
     NPU_FOLDER,
@@ -41,7 +42,7 @@ from edge_lstm.bundle import (
 from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
 from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
-from edge_lstm.model import GATES, Scaling
+from edge_lstm.model import GATES, LstmWeights, Scaling
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
@@ -92,10 +93,15 @@ TARGETS = (
     Target("c, library", "c", "native", LIBRARY_HERE),
     Target("tflite-runtime", "tflite-runtime", "float", TFLITE_FLOAT),
     Target("litert", "litert", "float", TFLITE_FLOAT),
+    Target("tflm", "tflm", "float", TFLITE_FLOAT),
     Target("c, compiled here", "c", "float", SOURCES),
     Target("c, library", "c", "float", LIBRARY_HERE),
     Target("onnxruntime", "onnxruntime", "float", ONNX),
+    Target("keras", "keras", "float", KERAS),
 )
+
+PHYSICAL = ("onnxruntime", "keras")
+"""Runtimes of files that have the scaling inside."""
 
 
 @dataclass(frozen=True)
@@ -280,7 +286,7 @@ class Case:
 
 
 def _case(bundle: Bundle, target: Target, golden: Golden) -> Case:
-    if target.runtime == "onnxruntime":
+    if target.runtime in PHYSICAL:
         return Case(target, *_in_physical_units(golden, bundle.interface.target_scaling))
     inputs = _inputs(golden)
     if target.runtime in ON_ARM and platform.machine().lower() in ("aarch64", "arm64", "armv7l", "armv8l"):
@@ -299,10 +305,20 @@ def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Chec
     ]
     check = _result(target, compared, tolerance)
     first = next((c.first for c in compared if c.first), None)
-    if first is None or tolerance is not None:
+    if first is None:
         return check
+    if tolerance is not None:
+        return replace(check, first_mismatch=str(first.blaming(_float_gate(bundle, first))))
     gate = _gate(bundle, target, case.inputs[first.recording], found[0][first.recording], first)
     return replace(check, first_mismatch=str(first.blaming(gate)))
+
+
+def _float_gate(bundle: Bundle, first: Difference) -> str:
+    """The gates that may be behind a difference of floats: of cells that carry nothing beyond h, any of theirs."""
+    layers = bundle.float_model.layers
+    if first.layer == len(layers) or isinstance(layers[first.layer], LstmWeights):
+        return first.gate
+    return " or ".join(layers[first.layer].gates)
 
 
 def _on_board(bundle: Bundle, core: str) -> Check:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from edge_lstm.model import FloatModel, LstmWeights
+from edge_lstm.model import CellWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import float_state_bytes, physical_gains, require_counts, table
+from edge_lstm_export.c_source.blueprint import cells_line, float_state_bytes, physical_gains, require_counts, table
 from edge_lstm_export.c_source.header import FLOAT, model_header, model_stem
 from edge_lstm_export.c_source.literals import array, prefix_name, strings
-from edge_lstm_export.c_source.packing import interleaved, unit_by_unit
+from edge_lstm_export.c_source.packing import Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Packed:
+    """A layer as its cell in C reads it.
+
+    Args:
+        cell: name of the step, and of the file that holds it.
+        weights, bias: in the order of the comment at the top of that file.
+        weights_shape, bias_shape: that order in words.
+    """
+
+    cell: str
+    weights: Array
+    bias: Array
+    weights_shape: str
+    bias_shape: str
 
 
 def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
@@ -23,11 +44,13 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     """
     units, stem = [layer.units for layer in model.layers], model_stem(prefix_name(prefix))
     require_counts(model.interface, units)
-    title = f"LSTM {' + '.join(map(str, units))} in float32"
-    sizes = f"{4 * model.parameters:,} bytes of constants, {float_state_bytes(units):,} bytes of state a stream"
+    packed = [_PACK[type(layer)](layer) for layer in model.layers]
+    title = f"{cells_line(model.layers)} in float32"
+    constants = sum(x.weights.size + x.bias.size for x in packed) + model.head.weights.size + model.head.bias.size
+    sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(units):,} bytes of state a stream"
     return {
-        **kernels.kernel_files(kernels.FLOAT_FILES),
-        f"{stem}.c": _constants(model, prefix).encode(),
+        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({f"el_{layer.cell}_float.c" for layer in packed})]),
+        f"{stem}.c": _constants(model, packed, prefix).encode(),
         f"{stem}.h": model_header(
             prefix,
             FLOAT,
@@ -41,16 +64,23 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     }
 
 
-def _constants(model: FloatModel, prefix: str) -> str:
+def _constants(model: FloatModel, packed: list[_Packed], prefix: str) -> str:
     parts = [f'/* Constants, written by edge-lstm. Do not edit. */\n#include "{model_stem(prefix)}.h"\n']
-    for index, layer in enumerate(model.layers):
-        parts += _layer(index, layer)
-    rows = [f"{{layer_{k}_weights, layer_{k}_bias, {x.features}, {x.units}}}" for k, x in enumerate(model.layers)]
+    rows = []
+    for index, (layer, arrays) in enumerate(zip(model.layers, packed, strict=True)):
+        parts += [
+            f"/* Layer {index}: {layer.cell.upper()}, {layer.features} features, {layer.units} units. */\n",
+            array("float", f"layer_{index}_weights", arrays.weights, arrays.weights_shape),
+            array("float", f"layer_{index}_bias", arrays.bias, arrays.bias_shape),
+        ]
+        rows.append(
+            f"{{el_float_{arrays.cell}, layer_{index}_weights, layer_{index}_bias, {layer.features}, {layer.units}}}"
+        )
     p, head = prefix.upper(), model.head
     parts += [
         array("float", "head_weights", head.weights, f"(outputs, units) = {head.weights.shape}"),
         array("float", "head_bias", head.bias, "(outputs)"),
-        "/* weights, bias, features, units */\n" + table("el_float_lstm", "layers", rows),
+        "/* step, weights, bias, features, units */\n" + table("el_float_layer", "layers", rows),
         f"const el_float_net {prefix}_model = {{layers, head_weights, head_bias, "
         f"{p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
         *_scalers(model, prefix),
@@ -58,14 +88,54 @@ def _constants(model: FloatModel, prefix: str) -> str:
     return "\n".join(parts)
 
 
-def _layer(index: int, layer: LstmWeights) -> list[str]:
-    rows = np.concatenate([layer.kernel, layer.recurrent], axis=2).reshape(4 * layer.units, -1)
-    packed = interleaved(rows)
-    return [
-        f"/* Layer {index}: {layer.features} features, {layer.units} units. */\n",
-        array("float", f"layer_{index}_weights", packed, f"(units, columns, gates) = {packed.shape}"),
-        array("float", f"layer_{index}_bias", unit_by_unit(layer.bias.reshape(-1)), "(units, gates)"),
-    ]
+def _lstm(layer: LstmWeights) -> _Packed:
+    return _Packed(
+        "lstm", _unit_by_unit(_rows(layer)), _unit_by_unit(layer.bias), "(units, columns, i f g o)", "(units, i f g o)"
+    )
+
+
+def _gru(layer: GruWeights) -> _Packed:
+    rows = _rows(layer)
+    if layer.reset_after:
+        biases = np.concatenate([layer.bias, layer.reset_bias[None]])
+        return _Packed(
+            "gru", _unit_by_unit(rows), _unit_by_unit(biases), "(units, columns, z r n)", "(units, z r n and b_h)"
+        )
+    return _Packed(
+        "gru_before",
+        np.concatenate([_unit_by_unit(rows[:2]).ravel(), rows[2].ravel()]),
+        np.concatenate([_unit_by_unit(layer.bias[:2]).ravel(), layer.bias[2]]),
+        "(units, columns, z r), then (units, columns) of n",
+        "(units, z r), then (units) of n",
+    )
+
+
+def _rnn(layer: RnnWeights) -> _Packed:
+    return _Packed("rnn", _rows(layer), layer.bias, "(units, columns)", "(units)")
+
+
+def _fastgrnn(layer: FastGrnnWeights) -> _Packed:
+    bias = np.append(_unit_by_unit(layer.bias), [layer.zeta, layer.nu])
+    return _Packed("fastgrnn", _rows(layer), bias, "(units, columns)", "(units, z n), then zeta and nu")
+
+
+_PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
+    LstmWeights: _lstm,
+    GruWeights: _gru,
+    RnnWeights: _rnn,
+    FastGrnnWeights: _fastgrnn,
+}
+"""How each kind of layer is packed."""
+
+
+def _rows(layer: CellWeights) -> Array:
+    """(G, H, F + H): what is multiplied with x and h side by side."""
+    return np.concatenate([layer.kernel, layer.recurrent], axis=2)
+
+
+def _unit_by_unit(gates: Array) -> Array:
+    """(G, H, ...) → (H, ..., G): what one unit needs lies together, and a value is loaded once for all gates."""
+    return np.ascontiguousarray(np.moveaxis(gates, 0, -1))
 
 
 def _scalers(model: FloatModel, prefix: str) -> list[str]:

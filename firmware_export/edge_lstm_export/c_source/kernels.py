@@ -13,7 +13,8 @@ TFLM_FILES = (
     *("el_codec.c", "el_codec.h", "el_port.h"),
     *("el_tflm.c", "el_tflm.h", "el_tflm_math.h", "el_tflm_sigmoid.c"),
 )
-FLOAT_FILES = ("el_float.c", "el_float.h", "el_lstm_float.c", "el_port.h")
+FLOAT_FILES = ("el_float.c", "el_float.h", "el_float_math.h", "el_port.h")
+"""Of every float model; each cell adds one of its own."""
 HOST_FILE = "el_host.c"
 
 

@@ -4,7 +4,7 @@
 /* c' = clamp(2 (z c >> 16) + (w n >> 7)) with w = nu + zeta (1 - z), at most 65534: w n fits 32 bits. */
 static int32_t el_leak(const el_gated *cell, int32_t z, int32_t c, int32_t n)
 {
-    const int32_t w = cell->nu + ((cell->zeta * (32768L - z)) >> 15);
+    const int32_t w = cell->nu + ((cell->zeta * ((int32_t)32768L - z)) >> 15);
     return el_gated_clamp(cell, 2 * el_gated_product(z, c) + ((w * n) >> 7));
 }
 

@@ -2,9 +2,9 @@
 
 /* State in memory: cell (units), hidden (units), the taps if compiled in, then scratch (widest).
  * Layers lie one after the other in each part. */
-static el_float_lstm_state el_float_first_layer(const el_float_net *net, void *memory)
+static el_float_state el_float_first_layer(const el_float_net *net, void *memory)
 {
-    el_float_lstm_state state;
+    el_float_state state;
     state.c = (float *)memory;
     state.h = state.c + net->units;
     state.next = state.h + net->units;
@@ -15,7 +15,7 @@ static el_float_lstm_state el_float_first_layer(const el_float_net *net, void *m
     return state;
 }
 
-static void el_float_next_layer(el_float_lstm_state *state, uint16_t units)
+static void el_float_next_layer(el_float_state *state, uint16_t units)
 {
     state->c += units;
     state->h += units;
@@ -37,11 +37,11 @@ static void el_float_apply_head(const el_float_net *net, const float *h, uint16_
 
 void el_float_step(const el_float_net *net, void *state, const float *x, float *y)
 {
-    el_float_lstm_state layer_state = el_float_first_layer(net, state);
-    const el_float_lstm *layer = net->layers, *const end = layer + net->layer_count;
+    el_float_state layer_state = el_float_first_layer(net, state);
+    const el_float_layer *layer = net->layers, *const end = layer + net->layer_count;
     uint16_t width = 0;
     for (; layer != end; layer++) {
-        el_float_lstm_step(layer, &layer_state, x);
+        layer->step(layer, &layer_state, x);
         x = layer_state.h;
         width = layer->units;
         el_float_next_layer(&layer_state, width);
@@ -62,7 +62,7 @@ void el_float_run(const el_float_net *net, void *state, const float *x, uint32_t
 
 void el_float_reset(const el_float_net *net, void *state)
 {
-    el_float_lstm_state all = el_float_first_layer(net, state);
+    el_float_state all = el_float_first_layer(net, state);
     for (uint16_t k = 0; k < net->units; k++) {
         all.c[k] = 0.0F;
         all.h[k] = 0.0F;

@@ -1,4 +1,4 @@
-/* An LSTM network in float32: blueprint, constants, state, and the calls that join them.
+/* A recurrent network in float32: blueprint, constants, state, and the calls that join them.
  *
  * The twin of el_native.h for machines with floating point. It needs expf and tanhf, so link with libm.
  * Unlike the integer network it promises closeness, not equal bytes: compilers may reorder or fuse its products.
@@ -12,17 +12,24 @@
 extern "C" {
 #endif
 
-/* One LSTM layer. Row order is unit by unit, gates i f g o within a unit. */
-typedef struct {
-    const float *weights; /* (units, features + units, 4) */
-    const float *bias;    /* (units, 4) */
+typedef struct el_float_layer el_float_layer;
+typedef struct el_float_state el_float_state;
+
+/* One step of a layer: x (features) -> its state. The layer of a network names its cell by it. */
+typedef void el_float_cell(const el_float_layer *layer, const el_float_state *state, const float *x);
+
+/* One layer. Rows lie unit by unit, in the order in which its cell reads them: see the top of the cell's file. */
+struct el_float_layer {
+    el_float_cell *step;
+    const float *weights;
+    const float *bias;
     uint16_t features;
     uint16_t units;
-} el_float_lstm;
+};
 
 /* A whole network. */
 typedef struct {
-    const el_float_lstm *layers;
+    const el_float_layer *layers;
     const float *head_weights; /* (outputs, units of the last layer) */
     const float *head_bias;    /* (outputs) */
     uint16_t layer_count;
@@ -31,15 +38,15 @@ typedef struct {
     uint16_t outputs;
 } el_float_net;
 
-/* State of one LSTM layer. */
-typedef struct {
-    float *c;    /* (units) cell */
+/* State of one layer. */
+struct el_float_state {
+    float *c;    /* (units) cell; a copy of h where the cell carries nothing else */
     float *h;    /* (units) hidden */
     float *next; /* (units) scratch: every row reads the old h, so the new one waits here */
 #ifdef EL_TAP
-    float *tap; /* (8, units) gates of the last step: pre-activations of i f g o, then i f g o */
+    float *tap; /* (8, units) of the last step: up to four pre-activations in the order of the cell, then their gates */
 #endif
-} el_float_lstm_state;
+};
 
 /* Affine map of channels or outputs: (x - offset) * gain going in, y * gain + offset coming out. */
 typedef struct {
@@ -48,7 +55,8 @@ typedef struct {
     uint16_t count;
 } el_float_scaler;
 
-void el_float_lstm_step(const el_float_lstm *layer, const el_float_lstm_state *state, const float *x);
+/* The cells; a program needs the files of those that its models name. */
+el_float_cell el_float_lstm, el_float_gru, el_float_gru_before, el_float_rnn, el_float_fastgrnn;
 
 /* The calls below take the state untyped; use the typed ones that EL_FLOAT_API makes. */
 void el_float_reset(const el_float_net *net, void *state);

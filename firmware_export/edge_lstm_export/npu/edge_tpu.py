@@ -23,8 +23,8 @@ from edge_lstm_export.tflite.graph import schema
 COMPILER = "edgetpu_compiler"
 UNCHECKED = "unchecked: nothing was run on an Edge TPU, and its compiler was never run on a file of this project"
 
-MAPPED = ("CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH", "MUL", "ADD")
-"""Operators of an LSTM step on Coral's list of supported ones."""
+MAPPED = ("CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH", "MUL", "ADD", "SUB")
+"""Operators of a step on Coral's list of supported ones."""
 
 CACHE = 8 * 2**20
 """Bytes of parameters that the chip keeps; more are sent again with every call."""

@@ -1,32 +1,39 @@
-"""The float32 model as a fused TFLite file: scaled sample in, network output out, state inside."""
+"""The float32 model as a TFLite file: scaled sample in, network output out.
+
+A stack of LSTMs is a fused file with its state inside; any other cell makes it an explicit-state file.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from edge_lstm.model import GATES, FloatModel, LstmWeights
 from edge_lstm.tensor_names import cell_state, hidden_state
 from edge_lstm_export.tflite import operators
+from edge_lstm_export.tflite.float_step import float_step_graph
 from edge_lstm_export.tflite.graph import Graph
 from edge_lstm_export.tflite.rules import check
 
 
 def float_tflite(model: FloatModel) -> bytes:
-    """The file: float32 ``x`` (1, 1, C) in, a *scaled* sample; float32 ``y`` (1, O) out, logits or scaled targets.
+    """The file: float32 ``x`` in, a *scaled* sample, (1, 1, C) where all layers are LSTMs, else (1, C) and the states;
+    float32 ``y`` (1, O) out, logits or scaled targets.
 
     Raises:
         ExportError: if a rule that the runtimes do not check themselves is broken.
     """
-    graph = float_graph(model)
+    fused = [layer for layer in model.layers if isinstance(layer, LstmWeights)]
+    graph = _fused_graph(model, fused) if len(fused) == len(model.layers) else float_step_graph(model)
     check(graph)
     return graph.serialise()
 
 
-def float_graph(model: FloatModel) -> Graph:
-    """The graph, not yet checked."""
+def _fused_graph(model: FloatModel, layers: Sequence[LstmWeights]) -> Graph:
     graph = Graph("edge-lstm: fused float32 LSTM, one step a call, state inside")
     x = current = graph.tensor("x", np.float32, (1, 1, model.layers[0].features))
-    for index, layer in enumerate(model.layers):
+    for index, layer in enumerate(layers):
         current = _layer(graph, index, layer, current)
     weights = graph.tensor("head/W", np.float32, model.head.weights.shape, data=model.head.weights)
     bias = graph.tensor("head/b", np.float32, model.head.bias.shape, data=model.head.bias)

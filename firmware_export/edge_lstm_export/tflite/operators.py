@@ -56,3 +56,8 @@ def mul(graph: Graph, a: int, b: int, output: int) -> None:
 def add(graph: Graph, a: int, b: int, output: int) -> None:
     """ADD of two tensors of one shape."""
     graph.operator("ADD", [a, b], [output], _FIRST_INT8, schema().AddOptionsT())
+
+
+def sub(graph: Graph, a: int, b: int, output: int) -> None:
+    """SUB of two tensors of one shape."""
+    graph.operator("SUB", [a, b], [output], _FIRST_INT8, schema().SubOptionsT())

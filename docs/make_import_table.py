@@ -1,0 +1,193 @@
+"""Writes docs/import.md from the code: what is imported, what is refused and why. A test holds the two together."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import ModelError
+from edge_lstm.importers import READERS, keras_layers, onnx_nodes, onnx_recurrent, torch_file
+from edge_lstm.importers.cells import NAMES
+from edge_lstm.importers.compare import BOUND, outputs_as_in_file
+from edge_lstm.importers.given import Given
+from edge_lstm.importers.interface import float_model
+from edge_lstm.importers.network import network_of
+from edge_lstm.importers.onnx_file import read_onnx
+
+PAGE = Path(__file__).with_name("import.md")
+
+EQUAL = "imported, equal"
+
+_GRU = {"Keras": "`reset_after` true and false", "ONNX": "`linear_before_reset` 0 and 1", "PyTorch": "resets after"}
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            "# Import",
+            "",
+            "Made from the code by `docs/make_import_table.py`. What stands in the way of an import is refused by its",
+            "name, with the nearest change; `edge-lstm import FILE --check` lists a file's layers.",
+            "",
+            f"Files: {', '.join(f'`{ending}`' for ending in READERS)}.",
+            "",
+            "## Cells",
+            "",
+            *_table(("cell", *_GRU), _cells()),
+            "",
+            "FastGRNN has no importer, because no other program has a layer of it: train it here; keep its model file.",
+            "",
+            "## Keras",
+            "",
+            *_table(("layer", "what becomes of it"), _keras_layers()),
+            "",
+            "Of recurrent layers these arguments must be left as they are; all others are honoured, or act in training",
+            "alone. Stateful layers carry their state for ever.",
+            "",
+            *_table(("argument", "layers", "must be", "otherwise"), _keras_arguments()),
+            "",
+            "## ONNX",
+            "",
+            *_table(("operator", "what becomes of it"), _onnx_operators()),
+            "",
+            "States that are inputs of the graph are zero where a stream begins, and a stream carries them. A file",
+            "that `edge-lstm export` wrote comes back with its scaling, channels, labels, task and window.",
+            "",
+            *_table(("attribute or input", "operators", "refused because"), _onnx_attributes()),
+            "",
+            "The node tests of the package onnx for these operators:",
+            "",
+            *_table(("test", "result"), node_tests().items()),
+            "",
+            "## PyTorch",
+            "",
+            "`nn.LSTM`, `nn.GRU`, `nn.RNN` and their cells, told apart by the shapes of their weights; any number of",
+            "layers, with biases or without, and one `nn.Linear`.",
+            "",
+            *_table(("argument", "refused because"), ((f"`{k}`", why) for k, why in torch_file.REFUSED.items())),
+            "",
+            "Supposed, and said at every import:",
+            "",
+            f"- {torch_file.SUPPOSED}",
+            f"- {torch_file.SUPPOSED_TANH}",
+            "",
+        ]
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    head = list(head)
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _cells() -> Iterator[tuple[str, ...]]:
+    wraps = {layer: cell for cell, layer in keras_layers.OF_CELLS.items()}
+    modules = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
+    operators = {operator.cell: name for name, operator in onnx_recurrent.OPERATORS.items()}
+    for layer, cell in keras_layers.RECURRENT.items():
+        if not cell:
+            continue
+        names = (f"`{layer}`, `RNN({wraps[layer]})`", f"`{operators[cell]}`", f"`nn.{modules[cell]}`")
+        reset = [f", {how}" if cell == "gru" else "" for how in _GRU.values()]
+        yield NAMES[cell], *(name + more for name, more in zip(names, reset, strict=True))
+
+
+def _keras_layers() -> Iterator[tuple[str, str]]:
+    for name in keras_layers.TAKEN:
+        yield f"`{name}`", "taken"
+    for name, note in keras_layers.NOTHING.items():
+        yield f"`{name}`", f"passed over{f', {note}' if note else ''}"
+    for name, why in keras_layers.REFUSED.items():
+        yield f"`{name}`", f"refused: {why}"
+    yield "others", f"refused: {keras_layers.UNKNOWN}"
+
+
+def _keras_arguments() -> Iterator[tuple[str, str, str, str]]:
+    for key, wanted, why in keras_layers.RULES:
+        yield f"`{key}`", "all", f"`{wanted!r}`", why
+    layers: dict[Any, list[str]] = {}
+    for layer, rules in keras_layers.GATE_RULES.items():
+        for rule in rules:
+            layers.setdefault(rule, []).append(f"`{layer}`")
+    for (key, wanted, why), names in layers.items():
+        yield f"`{key}`", ", ".join(names), f"`{wanted!r}`", why
+
+
+def _onnx_operators() -> Iterator[tuple[str, str]]:
+    for name in onnx_nodes.TAKEN:
+        yield f"`{name}`", "taken"
+    for name, why in onnx_nodes.REFUSED.items():
+        yield f"`{name}`", f"refused: {why}"
+    yield "others", f"refused: {onnx_nodes.UNKNOWN}"
+
+
+def _onnx_attributes() -> Iterator[tuple[str, str, str]]:
+    for key, _, why in onnx_recurrent.RULES:
+        where = {"input_forget": "`LSTM`", "linear_before_reset": "`GRU`"}.get(key, "all")
+        yield f"`{key}`", where, why
+    for name, operator in onnx_recurrent.OPERATORS.items():
+        only = " ".join(function.decode().title() for function in operator.activations)
+        yield "`activations`", f"`{name}`", f"a cell here has {only}; train it so"
+    for name, (where, why) in onnx_recurrent.INPUTS.items():
+        yield f"`{name}`", where, why
+
+
+def cases() -> dict[str, Any]:
+    """The node tests of the package onnx for recurrent operators, by name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy in the making of the tests' data
+        from onnx.backend.test.case import node
+        from onnx.backend.test.case.node import gru, lstm, rnn  # noqa: F401 - their classes make the tests
+
+        # What collect_testcases gives after it has made those of all 200 operators, in eight seconds.
+        made = node._NodeTestCases
+    wanted = onnx_recurrent.OPERATORS
+    return {case.name: case for case in made if case.model.graph.node[0].op_type in wanted}
+
+
+def node_tests() -> dict[str, str]:
+    """Every node test → ``EQUAL``, or the refusal.
+
+    Raises:
+        AssertionError: if one is imported and computes other outputs than the test expects.
+    """
+    with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
+        return {name: _outcome(case, Path(folder, "m.onnx")) for name, case in sorted(cases().items())}
+
+
+def _outcome(case: Any, path: Path) -> str:
+    """Weights, which these tests feed as inputs, are constants, as in a trained model's file."""
+    import onnx
+
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    inputs, outputs = case.data_sets[0]
+    x, *weights = zip((value.name for value in model.graph.input), inputs, strict=True)
+    for name, value in weights:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(value), name))
+    onnx.save(model, path)
+    try:
+        chain = read_onnx(path)
+        ours, _ = float_model(chain, Given(task="regress"), path)
+    except ModelError as error:
+        return "refused: " + str(error).partition("): ")[2]
+    order = [chain.input_axes.index(axis) for axis in ("batch", "time", "features")]
+    wanted = np.asarray(outputs[0])
+    for computed in outputs_as_in_file(network_of(chain, path), ours, np.asarray(x[1]).transpose(order)):
+        far = np.abs(computed.ravel() - wanted.ravel()).max()
+        if not far <= BOUND * np.abs(wanted).max():
+            raise AssertionError(f"{case.name}: {far:.1e} from the expected outputs")
+    return EQUAL
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,55 @@
+"""The layers of an explicit-state step model, and what joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from edge_lstm.arithmetic.tflite_ops import TfliteArithmetic
+from edge_lstm.cells.common import Array, Cell, CellTap
+from edge_lstm.cells.gated_step import StepDenseCell, StepFastGrnnCell, StepGruCell, StepRnnCell, times_constant
+from edge_lstm.cells.lstm_step import StepCell
+from edge_lstm.integer import Quant
+from edge_lstm.integer_step import (
+    StepDense,
+    StepFastGrnn,
+    StepGru,
+    StepGruBefore,
+    StepLayer,
+    StepLstm,
+    StepRnn,
+    passed_on,
+)
+
+STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
+    StepLstm: StepCell,
+    StepGru: StepGruCell,
+    StepGruBefore: StepGruCell,
+    StepRnn: StepRnnCell,
+    StepFastGrnn: StepFastGrnnCell,
+    StepDense: StepDenseCell,
+}
+"""The step of each kind of layer."""
+
+
+def step_cells(layers: Sequence[StepLayer], arithmetic: TfliteArithmetic) -> list[Cell]:
+    """The cells of a model, each of which takes the codes of the one below."""
+    first, *others = (STEP_CELLS[type(layer)](layer, arithmetic) for layer in layers)
+    joints = [(below.hidden, above.source) for below, above in pairwise(layers)]
+    above = [cell if a == b else _Requantised(cell, a, b) for cell, (a, b) in zip(others, joints, strict=True)]
+    return [first, *above]
+
+
+class _Requantised:
+    """A cell above one that has another quantisation of h."""
+
+    def __init__(self, cell: Cell, below: Quant, own: Quant) -> None:
+        self.units, self._cell = cell.units, cell
+        self._to_own = times_constant(below, passed_on(below, own), own)
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        return self._cell.zero_state(batch)
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        return self._cell.step(h, c, self._to_own(x), tap)

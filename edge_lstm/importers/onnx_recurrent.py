@@ -1,0 +1,144 @@
+"""LSTM, GRU and RNN of ONNX.
+
+They keep W as (1, G·H, F) and R as (1, G·H, H), their gates above each other: i, o, f, c of an LSTM, z, r, h of a GRU;
+and in B two biases one after the other, (1, 2·G·H). Layout 0 is (time, batch, features), layout 1 (batch, time,
+features). ``linear_before_reset`` of a GRU is a reset after the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import ModelError
+from edge_lstm.importers.cells import Rows, cell_weights, described
+from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
+from edge_lstm.importers.limits import MOST_UNITS
+from edge_lstm.importers.onnx_node import Axes, Node, Taken
+from edge_lstm.model import CellWeights
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A recurrent operator.
+
+    Args:
+        cell: its name here.
+        order: where our gates are among its.
+        activations: the only ones that are taken, in lower case.
+    """
+
+    cell: str
+    order: tuple[int, ...]
+    activations: tuple[bytes, ...]
+
+
+OPERATORS = {
+    "LSTM": Operator("lstm", (0, 2, 3, 1), (b"sigmoid", b"tanh", b"tanh")),
+    "GRU": Operator("gru", (0, 1, 2), (b"sigmoid", b"tanh")),
+    "RNN": Operator("rnn", (0,), (b"tanh",)),
+}
+
+RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("direction", lambda v: v != b"forward", "a stream knows no future; train forwards"),
+    ("clip", lambda v: v != 0, "a cell here is not clipped; train without"),
+    ("input_forget", lambda v: v != 0, "a cell here has a forget gate of its own; train without"),
+    ("layout", lambda v: v not in (0, 1), "expected 0 or 1"),
+    ("linear_before_reset", lambda v: v not in (0, 1), "expected 0 or 1"),
+)
+"""Attribute of every operator, whether a value of it is refused, and why."""
+
+INPUTS = {
+    "sequence_lens": ("all", "may end a sequence before its last step; leave it out"),
+    "initial_h": ("all", "is not zero, where a stream begins; leave it out"),
+    "initial_c": ("`LSTM`", "is not zero, where a stream begins; leave it out"),
+    "P": ("`LSTM`", "peepholes, which a cell here has not; train without"),
+}
+"""Input of an operator → where there is one, and why a value of it is refused."""
+
+_PEEPHOLES, _CELL_STATE = 7, 2
+
+
+def recurrent(node: Node) -> Taken:
+    """The layer of a node.
+
+    Raises:
+        ModelError: if it has what a cell here has not.
+    """
+    operator, attributes = OPERATORS[node.proto.op_type], node.attributes
+    for key, refused, why in RULES:
+        if key in attributes and refused(attributes[key]):
+            raise ModelError(f"{key} is {_shown(attributes[key])}: {why}")
+    activations = [name.lower() for name in attributes.get("activations", operator.activations)]
+    if activations != list(operator.activations):
+        only = _shown(list(operator.activations)).title()
+        raise ModelError(f"activations is {_shown(attributes['activations'])}: a cell here has {only}; train it so")
+    if node.input(_PEEPHOLES):
+        raise ModelError(f"has P: {INPUTS['P'][1]}")
+    _lengths(node)
+    for place, name in ((5, "initial_h"), (6, "initial_c")):
+        given, constants = node.input(place), node.constants
+        if not constants.is_zero(given) and constants.origin(given) not in node.graph.states:
+            raise ModelError(f"its {name} {INPUTS[name][1]}")
+    layout = int(attributes.get("layout", 0))
+    wanted = BATCH_FIRST if layout else TIME_FIRST
+    if node.axes != wanted:
+        raise ModelError(f"is given ({', '.join(node.axes)}), its layout {layout} takes ({', '.join(wanted)})")
+    if node.taken == _CELL_STATE:
+        raise ModelError("its cell state is taken for the output; take Y or Y_h")
+    weights = _weights(node, operator)
+    return Recurrent(weights, every_step=node.taken == 0), axes_after(node), described(weights)
+
+
+def axes_after(node: Node) -> Axes:
+    """Of what the node gives: Y or Y_h."""
+    if node.attributes.get("layout", 0) == 1:
+        return ("batch", "time", "one", "features") if node.taken == 0 else ("batch", "one", "features")
+    return ("time", "one", "batch", "features") if node.taken == 0 else ("one", "batch", "features")
+
+
+def _lengths(node: Node) -> None:
+    """Raise ModelError unless every sequence is as long as the tensor that holds it."""
+    name, steps = node.input(4), node.graph.steps
+    if not name:
+        return
+    if name not in node.constants or steps is None:
+        raise ModelError(f"its sequence_lens {INPUTS['sequence_lens'][1]}")
+    lengths = node.constants.get(name, "sequence_lens")
+    if (lengths != steps).any():
+        raise ModelError(
+            f"its sequence_lens {lengths.ravel()[:4].tolist()} end sequences before step {steps}; leave it out"
+        )
+
+
+def _shown(value: Any) -> str:
+    texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in np.atleast_1d(value).tolist()]
+    return " ".join(texts)
+
+
+def _weights(node: Node, operator: Operator) -> CellWeights:
+    kernel, recurrent = (node.constants.get(node.input(k), name) for k, name in ((1, "W"), (2, "R")))
+    gates = len(operator.order)
+    if recurrent.ndim != 3 or kernel.ndim != 3 or 0 in recurrent.shape + kernel.shape:
+        raise ModelError(f"W and R have shapes {kernel.shape} and {recurrent.shape}; expected (1, {gates} units, …)")
+    units = recurrent.shape[2]
+    rows = gates * units
+    if units > MOST_UNITS or recurrent.shape != (1, rows, units) or kernel.shape[:2] != (1, rows):
+        raise ModelError(
+            f"W and R have shapes {kernel.shape} and {recurrent.shape}; expected (1, {gates} units, features) "
+            f"and (1, {gates} units, units) of at most {MOST_UNITS} units"
+        )
+    if node.attributes.get("hidden_size", units) != units:
+        raise ModelError(f"hidden_size is {node.attributes['hidden_size']}, R has {units} units; export it again")
+    biases = np.zeros((1, 2 * rows))
+    if node.input(3):
+        biases = node.constants.get(node.input(3), "B")
+        if biases.shape != (1, 2 * rows):
+            raise ModelError(f"B has shape {biases.shape}; expected {(1, 2 * rows)}")
+    reset_after = bool(node.attributes.get("linear_before_reset", 0))
+    return cell_weights(
+        operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, reset_after
+    )

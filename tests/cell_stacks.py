@@ -1,0 +1,62 @@
+"""Float models of every cell and of several in one stack, with weights of the size training gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from models import float_model
+
+from edge_lstm.model import CellWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights, Scaling
+
+CELL_NAMES = ("lstm", "gru", "gru-before", "rnn", "fastgrnn")
+
+STACKS: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {
+    **{f"one {name}": (1, ((name, 1),), 1) for name in CELL_NAMES[1:]},
+    **{f"{name}s": (9, ((name, 24), (name, 7)), 4) for name in CELL_NAMES[1:]},
+    "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5), strict=True)), 3),
+    "mixed keras": (5, (("rnn", 9), ("gru", 8), ("lstm", 7), ("gru-before", 6), ("gru", 5), ("lstm", 4)), 3),
+    "mixed backwards": (5, tuple(zip(CELL_NAMES[::-1], (5, 6, 7, 8, 9), strict=True)), 3),
+}
+"""Name → features, (cell, units) of each layer, outputs. ``gru-before`` resets before the product."""
+
+
+def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator) -> CellWeights:
+    """One random layer."""
+
+    def arrays(matrices: int, biases: int) -> tuple[Any, Any, Any]:
+        kernel = rng.normal(0, 1 / np.sqrt(features), (matrices, units, features))
+        recurrent = rng.normal(0, 1 / np.sqrt(units), (matrices, units, units))
+        return kernel, recurrent, rng.normal(0, 0.3, (biases, units))
+
+    if cell == "gru":
+        return GruWeights(*arrays(3, 3), rng.normal(0, 0.3, units))
+    if cell == "gru-before":
+        return GruWeights(*arrays(3, 3), np.zeros(units), reset_after=False)
+    if cell == "rnn":
+        return RnnWeights(*arrays(1, 1))
+    if cell == "fastgrnn":
+        return FastGrnnWeights(*arrays(1, 2), zeta=0.83, nu=0.04)
+    return LstmWeights(*arrays(4, 4))
+
+
+def stacked(
+    features: int, layers: Sequence[tuple[str, int]], outputs: int, seed: int = 0, **options: Any
+) -> FloatModel:
+    """A model of these layers; ``options`` are those of ``float_model``."""
+    rng = np.random.default_rng(seed)
+    around = float_model(features, [units for _, units in layers], outputs, seed, **options)
+    made, width = [], features
+    for cell, units in layers:
+        made.append(cell_weights(cell, width, units, rng))
+        width = units
+    return replace(around, layers=tuple(made))
+
+
+def physical_targets(model: FloatModel) -> FloatModel:
+    """The same with targets in units of their own."""
+    rng = np.random.default_rng(7)
+    targets = Scaling(rng.normal(0, 3, model.head.outputs), rng.uniform(0.5, 2, model.head.outputs))
+    return model.with_interface(target_scaling=targets)
