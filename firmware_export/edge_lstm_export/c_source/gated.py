@@ -1,6 +1,6 @@
 """Layers other than LSTMs as C: by a kernel of the set's own where it has one, else the same C on every core.
 
-That C joins what the set's rows, those of its head, give over each block.
+That C joins what the set's rows, those of its head if it has no others, give over each block.
 """
 
 from __future__ import annotations
@@ -43,12 +43,15 @@ def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     own = _own_kernel(layer, chosen)
     if own is not None:
         return own.files
-    return (*COMMON_FILES, _KERNELS[layer.cell].file)
+    rows = () if chosen.rows is None else chosen.rows.files
+    return (*COMMON_FILES, _KERNELS[layer.cell].file, *rows)
 
 
 def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     """Those that declare what a layer's constants are made of, beside the set's own."""
-    return (_HEADER,) if _own_kernel(layer, chosen) is None else ()
+    if _own_kernel(layer, chosen) is not None:
+        return ()
+    return (_HEADER,) if chosen.rows is None else (_HEADER, chosen.rows.header)
 
 
 def gated_work_words(layer: NativeCell, chosen: KernelSet) -> int:
@@ -72,7 +75,8 @@ def _own_kernel(layer: NativeCell, chosen: KernelSet) -> CellKernel | None:
 
 def _write_joined(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
     """An ``el_gated`` over one ``el_head`` a block."""
-    rows = {block: chosen.head(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, layer.blocks, strict=False)}
+    write = chosen.head if chosen.rows is None else chosen.rows.write
+    rows = {block: write(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, layer.blocks, strict=False)}
     text = [written.text for written in rows.values()]
     for (block, written), affine in zip(rows.items(), layer.blocks, strict=True):
         count, columns = affine.weights.shape

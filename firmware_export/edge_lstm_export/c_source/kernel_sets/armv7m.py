@@ -23,4 +23,5 @@ ARMV7M = KernelSet(
     layer=write_layer,
     head=write_head,
     work_words=braid.work_words,
+    rows=braid.ROWS,
 )

@@ -67,6 +67,21 @@ class CellKernel:
 
 
 @dataclass(frozen=True)
+class RowsKernel:
+    """Rows of cells other than the LSTM, of a set whose head is not made for many of them.
+
+    Args:
+        files: sources and headers, beside the set's own.
+        header: the one that declares the kernel.
+        write: (rows, C name) → C, to be an ``el_head``'s.
+    """
+
+    files: tuple[str, ...]
+    header: str
+    write: Callable[[Affine, str], Written]
+
+
+@dataclass(frozen=True)
 class KernelSet:
     """The kernels of a family of cores.
 
@@ -81,7 +96,8 @@ class KernelSet:
         layer: (layer, C name such as ``layer_0``) → C.
         head: (head, C name) → C.
         work_words: scratch of a layer, in 4 bytes each; layers share the largest.
-        cells: kernels of its own for other cells, by their names; rows of those without are the head's.
+        cells: kernels of its own for other cells, by their names.
+        rows: rows of the cells that have none; the head's if None.
     """
 
     name: str
@@ -91,6 +107,7 @@ class KernelSet:
     head: Callable[[Affine, str], Written]
     work_words: Callable[[NativeLstm], int]
     cells: Mapping[str, CellKernel] = field(default_factory=dict)
+    rows: RowsKernel | None = None
 
 
 def declare(name: str, constants: list[Constant]) -> str:

@@ -24,8 +24,16 @@ from __future__ import annotations
 import numpy as np
 
 from edge_lstm.integer import Affine, NativeLstm
-from edge_lstm_export.c_source.kernel_sets.base import Array, Constant, Written, bytes_of, declare, instantiate
-from edge_lstm_export.c_source.packing import interleaved, unit_by_unit
+from edge_lstm_export.c_source.kernel_sets.base import (
+    Array,
+    Constant,
+    RowsKernel,
+    Written,
+    bytes_of,
+    declare,
+    instantiate,
+)
+from edge_lstm_export.c_source.packing import in_fours, interleaved, unit_by_unit
 
 FILES = ("el_rows.h", "el_head_rows.c", "el_sigmoid_lines.c", "el_sigmoid_lines.h")
 """What every such kernel set needs: its table, and the portable head."""
@@ -62,3 +70,18 @@ def _strand(block: Affine, reverse: bool) -> Array:
     rows = np.stack([unit_by_unit(block.shift), unit_by_unit(block.multiplier)], axis=2)
     parts = [bias.astype("<u4").view(np.uint8), words[:, :, ::-1] if reverse else words, rows.astype(np.uint8)]
     return np.concatenate([part.reshape(units, -1) for part in parts], axis=1)
+
+
+def _write_rows(block: Affine, name: str) -> Written:
+    """Rows four by four, as ``el_rows_braid.h`` reads them."""
+    bias = (in_fours(block.bias).astype(np.int64) @ _SUMS.T) & 0xFFFFFFFF
+    words = np.ascontiguousarray(np.swapaxes(in_fours(block.weights), 1, 2)).astype(np.int16) + 128
+    scaling = [in_fours(values).astype(np.uint8) for values in (block.multiplier, block.shift)]
+    parts = [bias.astype("<u4").view(np.uint8), words.astype(np.uint8), *scaling]
+    stream = np.concatenate([part.reshape(len(bias), -1) for part in parts], axis=1)
+    shape = f"(fours of rows, 12 B bias, 4 B a column, 8 B multipliers and shifts) = {stream.shape}"
+    constants = [Constant("uint8_t", "stream", stream, shape, align=4)]
+    return Written(declare(name, constants), "el_rows_braid", f"{name}_stream", bytes_of(constants))
+
+
+ROWS = RowsKernel(files=("el_rows_braid.c", "el_rows_braid.h"), header="el_rows_braid.h", write=_write_rows)

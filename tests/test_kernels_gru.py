@@ -1,4 +1,4 @@
-"""The GRU kernel for Cortex-M4, M7 and M33: the reference's bytes at every shape, in less time than an LSTM takes."""
+"""The GRU kernels of the sets dsp and mve: the reference's bytes at every shape, in less time than an LSTM takes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from edge_lstm_export.c_source.kernel_sets.dsp import DSP
 from edge_lstm_export.emulators import emulate, program
 
 SCHEMES = ("w8a16", "w8a8")
+HEADERS = {"cortex-m4": "el_gru_dsp.h", "cortex-m55": "el_gru_mve.h"}
+"""A core of each set, and its kernel."""
 GCC = "arm-none-eabi-gcc"
 SHAPES = [(8, 16), (8, 32), (40, 64), (10, 128)]
 
@@ -51,66 +53,73 @@ def quiet(model, numerator):
     return replace(model, layers=(replace(layer, blocks=(over_x, quieter)), *above))
 
 
-def own_kernel(model):
-    return "el_gru_dsp.h" in write_c(model, kernel_set_name="dsp")
+def own_kernel(core, model):
+    return HEADERS[core] in write_c(model, kernel_set_name=load_core(core).kernels)
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(("units", "features", "bits"), CHAINS)
-def test_any_shape_gives_the_bytes_of_the_reference(scheme, units, features, bits):
+def test_any_shape_gives_the_bytes_of_the_reference(core, scheme, units, features, bits):
     model = gru(len(units), features, units, scheme, bits)
-    check_core("cortex-m4", model, random_codes(model, 24))
+    check_core(core, model, random_codes(model, 24))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
     ("features", "units"), [(300, 5), (16, 112), (128, 128), (60, 60), (127, 3), (51, 57), (9, 49)]
 )
-def test_long_sums_go_in_passes(scheme, features, units):
+def test_long_sums_go_in_passes(core, scheme, features, units):
     """With codes left over before the passes, and with none: over h, over x, over both."""
     model = gru(features, features, [units], scheme)
-    check_core("cortex-m4", model, random_codes(model, 12))
+    check_core(core, model, random_codes(model, 12))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("features", range(1, 11))
-def test_rows_over_few_features(scheme, features):
-    """Plain ones up to 8, and the first that share halfwords."""
+@pytest.mark.parametrize("features", [*range(1, 11), 16, 17, 24, 25, 33, 40, 41])
+def test_any_number_of_features(core, scheme, features):
+    """On Cortex-M4 plain ones up to 8, and the first that share halfwords; groups of columns whole and split."""
     for units in (1, 4, 7):
         model = gru(features, features, [units], scheme)
-        check_core("cortex-m4", model, random_codes(model, 24))
+        check_core(core, model, random_codes(model, 24))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("row_bits", range(4, 13))
-def test_any_format_of_the_rows(scheme, row_bits):
+def test_any_format_of_the_rows(core, scheme, row_bits):
     for features in (3, 11):
         model = changed(gru(row_bits, features, [6], scheme, row_bits), lambda _: {}, row_bits=row_bits)
-        check_core("cortex-m4", model, random_codes(model, 60))
+        check_core(core, model, random_codes(model, 60))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
     "shifts", [[9], [26], [9, 26], [26, 9], [24, 25], [25], range(9, 27), range(26, 8, -1), [9, 10, 24, 25, 26]]
 )
-def test_any_shifts(scheme, shifts):
+def test_any_shifts(core, scheme, shifts):
     for features in (5, 12):
         model = changed(gru(1, features, [9], scheme), lambda block: {"shift": np.resize(shifts, len(block.shift))})
-        assert own_kernel(model)
-        check_core("cortex-m4", model, random_codes(model, 40))
+        assert own_kernel(core, model)
+        check_core(core, model, random_codes(model, 40))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_shifts_that_no_quantiser_gives_leave_the_layer_to_the_c_of_all_cores(scheme):
+def test_shifts_that_no_quantiser_gives_leave_the_layer_to_the_c_of_all_cores(core, scheme):
     model = changed(gru(1, 5, [9], scheme), lambda block: {"shift": np.resize(range(1, 27), len(block.shift))})
-    assert not own_kernel(model)
-    check_core("cortex-m4", model, random_codes(model, 40))
+    assert not own_kernel(core, model)
+    check_core(core, model, random_codes(model, 40))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("shift", [9, 15, 16, 26])
 @pytest.mark.parametrize("features", [4, 12])
-def test_sums_at_both_limits(scheme, shift, features):
+def test_sums_at_both_limits(core, scheme, shift, features):
     """Every pair of limits of the rows over x and over h meets in some gate, under the largest multiplier."""
     largest = (1 << 23) - 1
 
@@ -126,7 +135,7 @@ def test_sums_at_both_limits(scheme, shift, features):
 
     for row_bits in (4, 11, 12):
         model = changed(gru(3, features, [21], scheme), block_of, row_bits=row_bits)
-        check_core("cortex-m4", model, random_codes(model, 12))
+        check_core(core, model, random_codes(model, 12))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -141,8 +150,9 @@ def test_rows_over_h_that_cannot_saturate_save_instructions_and_nothing_else(sch
     assert counts[1] == counts[0]
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_clamp_is_reached_and_kept(scheme):
+def test_every_clamp_is_reached_and_kept(core, scheme):
     """Pre-activations at both ends, states near both of theirs, and hidden states where they are saturated."""
 
     def block_of(block):
@@ -156,7 +166,7 @@ def test_every_clamp_is_reached_and_kept(scheme):
     assert expected[0, "c"].max() > 0.99 * 2**23
     assert expected[0, "c"].min() < -0.99 * 2**23
     assert scheme == "w8a16" or (expected[0, "h"].min(), expected[0, "h"].max()) == (-128, 127)
-    check_core("cortex-m4", model, codes)
+    check_core(core, model, codes)
 
 
 @pytest.mark.parametrize("core", ["cortex-m7", "cortex-m33"])
@@ -166,20 +176,21 @@ def test_the_other_cores_agree(core, scheme):
     check_core(core, model, random_codes(model, 24))
 
 
+@pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("toolchain", ["zig", GCC])
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_compilers_decide_nothing(toolchain, scheme):
+def test_compilers_decide_nothing(core, toolchain, scheme):
     """At every level the same bytes, and the same instructions but for those of the call from the harness."""
     model = gru(5, 3, [7, 16], scheme)
     codes = random_codes(model, 24)
     levels = ("-O0", "-Os", "-O2", "-O3")
-    counts = [check_core("cortex-m4", model, codes, toolchain=toolchain, extra=[o]).layer_count for o in levels]
+    counts = [check_core(core, model, codes, toolchain=toolchain, extra=[o]).layer_count for o in levels]
     assert max(counts) - min(counts) <= 8
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_step_takes_at_most_four_fifths_of_an_lstms(shape, scheme):
+def test_on_cortex_m4_a_step_takes_at_most_four_fifths_of_an_lstms(shape, scheme):
     """Rows over h that stay where they do not saturate, as quantised ones of these sizes mostly do."""
     features, units = shape
     model = quiet(gru(1, features, [units], scheme), 64)
@@ -188,10 +199,20 @@ def test_a_step_takes_at_most_four_fifths_of_an_lstms(shape, scheme):
     assert counts[0] <= 0.8 * counts[1]
 
 
-def test_the_count_does_not_depend_on_the_data():
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_on_cortex_m55_a_step_takes_no_more_than_an_lstms(shape, scheme):
+    features, units = shape
+    models = gru(1, features, [units], scheme), random_native(1, features, [units], 3, scheme)
+    counts = [check_core("cortex-m55", each, random_codes(each, 3)).layer_count for each in models]
+    assert counts[0] <= counts[1]
+
+
+@pytest.mark.parametrize("core", HEADERS)
+def test_the_count_does_not_depend_on_the_data(core):
     for units in (15, 16):
         model = gru(1, 8, [units])
-        assert len(set(check_core("cortex-m4", model, random_codes(model, 50)).counts)) == 1
+        assert len(set(check_core(core, model, random_codes(model, 50)).counts)) == 1
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -225,12 +246,14 @@ def test_a_machine_that_checks_alignment_agrees(scheme):
     assert np.array_equal(found.outputs, expected.outputs)
 
 
+@pytest.mark.parametrize(("kernels", "architecture"), [("dsp", "thumbv7em"), ("mve", "thumbv8.1m.main")])
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_clang_compiles_the_sources(scheme, tmp_path):
+def test_clang_compiles_the_sources(kernels, architecture, scheme, tmp_path):
     """Without a warning, beside an LSTM and cells of no kernel of their own."""
     cells = [("gru", 9), ("lstm", 5), ("gru", 120), ("rnn", 3), ("gru-before", 4)]
-    names = place(tmp_path, write_c(random_gated(1, 5, cells, 3, scheme), kernel_set_name="dsp"))
-    target = ["--target=thumbv7em-none-eabihf", "-mcpu=cortex-m4", "-ffreestanding"]
+    names = place(tmp_path, write_c(random_gated(1, 5, cells, 3, scheme), kernel_set_name=kernels))
+    core = "cortex-m4" if kernels == "dsp" else "cortex-m55"
+    target = [f"--target={architecture}-none-eabihf", f"-mcpu={core}", "-ffreestanding"]
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-c"]
     clang = shutil.which("clang")
     assert clang
