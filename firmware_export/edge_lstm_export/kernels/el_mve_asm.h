@@ -209,9 +209,8 @@ typedef char el_mve_state_layout
     "vshr.s32 q1, q1, #24\n"                                                                                           \
     "vshr.s32 q2, q2, #24\n"
 
-/* Eight units, from z to the new cell and hidden state; then on to the next block, at 1, if c is not at its end.
- * i g is of g / 2, and so is o t: tanh(y) / 2 = sigma(2 y) - 1/2. Of a last block that is not whole, c is read beyond
- * its end, where h and the scratch are, and nothing is written there. */
+/* Eight units, from z to the new cell and hidden state, stored. i g is of g / 2, and so is o t: tanh(y) / 2 =
+ * sigma(2 y) - 1/2. Of a last block that is not whole, c is read beyond its end, where h and the scratch are. */
 #define EL_MVE_BLOCK_END(units, hidden_bits, saturate)                                                                 \
     "add r0, sp, #32\n"                                                                                                \
     "ldm r0, {r0, r2, r4, r6, r8, r10, r12}\n"                                                                         \
