@@ -43,6 +43,9 @@ def page() -> str:
             "",
             "FastGRNN has no importer, because no other program has a layer of it: train it here; keep its model file.",
             "",
+            "Dense layers may stand before, between and behind them, with `linear`, `relu`, `tanh` or `sigmoid`; the",
+            "last one is the head. A head is `linear`, `softmax`, or one `sigmoid`.",
+            "",
             "## Keras",
             "",
             *_table(("layer", "what becomes of it"), _keras_layers()),
@@ -68,9 +71,9 @@ def page() -> str:
             "## PyTorch",
             "",
             "`nn.LSTM`, `nn.GRU`, `nn.RNN` and their cells, told apart by the shapes of their weights; any number of",
-            "layers, with biases or without, and one `nn.Linear`.",
+            "layers, with biases or without, and one `nn.Linear`, the head.",
             "",
-            *_table(("argument", "refused because"), ((f"`{k}`", why) for k, why in torch_file.REFUSED.items())),
+            *_table(("argument or module", "refused because"), _torch()),
             "",
             "Supposed, and said at every import:",
             "",
@@ -120,6 +123,12 @@ def _keras_arguments() -> Iterator[tuple[str, str, str, str]]:
             layers.setdefault(rule, []).append(f"`{layer}`")
     for (key, wanted, why), names in layers.items():
         yield f"`{key}`", ", ".join(names), f"`{wanted!r}`", why
+
+
+def _torch() -> Iterator[tuple[str, str]]:
+    for argument, why in torch_file.REFUSED.items():
+        yield f"`{argument}`", why
+    yield "a second `nn.Linear`", torch_file.SEVERAL
 
 
 def _onnx_operators() -> Iterator[tuple[str, str]]:

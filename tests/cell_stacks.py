@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from models import float_model
 
-from edge_lstm.model import CellWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights, Scaling
+from edge_lstm.model import (
+    CellWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    FloatModel,
+    GruWeights,
+    LstmWeights,
+    RnnWeights,
+    Scaling,
+)
 
 CELL_NAMES = ("lstm", "gru", "gru-before", "rnn", "fastgrnn")
 
@@ -18,9 +27,12 @@ STACKS: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {
     **{f"{name}s": (9, ((name, 24), (name, 7)), 4) for name in CELL_NAMES[1:]},
     "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5), strict=True)), 3),
     "mixed keras": (5, (("rnn", 9), ("gru", 8), ("lstm", 7), ("gru-before", 6), ("gru", 5), ("lstm", 4)), 3),
+    "mixed dense": (5, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 3),
+    "behind lstm": (4, (("lstm", 9), ("dense-relu", 6), ("dense-sigmoid", 5)), 2),
     "mixed backwards": (5, tuple(zip(CELL_NAMES[::-1], (5, 6, 7, 8, 9), strict=True)), 3),
 }
-"""Name → features, (cell, units) of each layer, outputs. ``gru-before`` resets before the product."""
+"""Name → features, (cell, units) of each layer, outputs. ``gru-before`` resets before the product;
+a dense layer is named with its activation."""
 
 
 def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator) -> CellWeights:
@@ -37,6 +49,8 @@ def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator)
         return GruWeights(*arrays(3, 3), np.zeros(units), reset_after=False)
     if cell == "rnn":
         return RnnWeights(*arrays(1, 1))
+    if cell.startswith("dense-"):
+        return DenseLayerWeights(*arrays(1, 1)[::2], activation=cell.removeprefix("dense-"))
     if cell == "fastgrnn":
         return FastGrnnWeights(*arrays(1, 2), zeta=0.83, nu=0.04)
     return LstmWeights(*arrays(4, 4))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-FEATURES, STEPS, BATCH = 3, 11, 4
+FEATURES, STEPS, BATCH = 3, 6, 4
 
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -90,6 +90,7 @@ ALIKE = (
         "normalised.keras",
     ),
     *("normalised.h5", "constants.keras", "stateful.keras", "headless.keras", "activation.keras", "fixed.keras"),
+    *("dense_between.keras", "dense_between.h5", "dense_first.keras", "dense_behind.keras", "two_dense.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
 REFUSED = {
@@ -107,13 +108,15 @@ REFUSED = {
     "backwards": "go_backwards",
     "hard": "hard_sigmoid",
     "relu": "relu",
-    "two_heads": "one dense head",
+    "softmax_between": "softmax between layers; only relu, tanh, sigmoid can be there",
+    "two_softmaxes": "leave this out",
+    "selu_between": "a dense layer here has softmax, sigmoid, relu, tanh or none",
     "sigmoids": "2 sigmoids",
     "branch": "branch or join",
     "nested": "model within the model",
     "custom": "class of your own",
     "mixed": "computes in mixed_float16",
-    "relu_head": "a head here is linear",
+    "relu_head": "is relu at the end: a head here is linear",
 }
 """Name of a model that cannot be imported → what the refusal says."""
 
@@ -177,6 +180,14 @@ def main(folder: Path) -> None:
         write(row(lstm(every=True), layers.TimeDistributed(dense(2))), f"timedistributed{ending}")
         write(row(learnt, lstm(), dense()), f"normalised{ending}")
     write(row(layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 0.5, 0.0]), lstm(), dense()), "constants.keras")
+    for ending in (".keras", ".h5"):
+        between = lstm(every=True), dense(6, "relu"), layers.Dropout(0.2), layers.GRU(4), dense()
+        write(row(*between), f"dense_between{ending}")
+    write(row(dense(6, "tanh"), layers.TimeDistributed(dense(5, "sigmoid")), lstm(every=True)), "dense_first.keras")
+    write(
+        graph(lstm(), dense(6), layers.Activation("relu"), dense(4, "tanh"), dense(3, "softmax")), "dense_behind.keras"
+    )
+    write(row(lstm(), dense(4), dense()), "two_dense.keras")
     wrapped = layers.GRUCell(5, reset_after=False), layers.GRUCell(4)
     for ending, inner in zip((".keras", ".h5"), wrapped, strict=True):
         write(row(layers.RNN(inner), dense()), f"wrapped_gru{ending}")
@@ -210,7 +221,9 @@ def main(folder: Path) -> None:
         "backwards": row(lstm(go_backwards=True), dense()),
         "hard": row(lstm(recurrent_activation="hard_sigmoid"), dense()),
         "relu": row(lstm(activation="relu"), dense()),
-        "two_heads": row(lstm(), dense(4), dense()),
+        "softmax_between": row(lstm(), dense(4, "softmax"), dense()),
+        "two_softmaxes": row(lstm(), dense(4), layers.Softmax(), layers.Softmax()),
+        "selu_between": row(lstm(), dense(4, "selu"), dense()),
         "sigmoids": row(lstm(), dense(2, "sigmoid")),
         "branch": keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])),
         "nested": row(row(lstm(every=True), layers.Dropout(0.1)), lstm(), dense()),

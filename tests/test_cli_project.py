@@ -258,13 +258,3 @@ def test_export_does_not_replace_what_is_no_bundle(project, place):
     assert result.exit_code == 2
     assert "choose another output" in result.stderr
     assert (project / "data/rest/00.csv").is_file()
-
-
-def test_fit_does_not_foretell_cells_that_were_not_measured(tmp_path):
-    """A GRU would be given an LSTM's figures; the way to its own is named."""
-    start_project(tmp_path / "p")
-    file = tmp_path / "p" / "edge-lstm.toml"
-    file.write_text(file.read_text().replace("[model]", '[model]\ncell = "gru"'))
-    refused = CliRunner().invoke(cli, ["fit", "--board", "bluepill", "--project", str(file)])
-    assert refused.exit_code == 2
-    assert "[model] cell is gru, but only layers of LSTM cells were measured" in refused.stderr

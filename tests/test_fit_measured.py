@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from board_nets import check_core
 from c_nets import random_codes, random_gated
+from click.testing import CliRunner
 
 from edge_lstm.board import load_board
+from edge_lstm.cli import cli
 from edge_lstm_export.c_source import write_c
-from edge_lstm_export.fit_measured import measure, named
+from edge_lstm_export.fit import Shape
+from edge_lstm_export.fit_measured import measure
 from edge_lstm_export.size import flash_parts, link
 
 CELLS = (("gru", 12), ("dense", 6), ("rnn", 5))
@@ -21,7 +24,7 @@ def test_noughts_take_what_weights_take(board: str) -> None:
     facts = load_board(board)
     real = random_gated(3, 4, CELLS, 3, "w8a16")
     cells, units = zip(*CELLS, strict=True)
-    found = measure(cells, units, named(4, 3, labels=False, rate_hz=None), "w8a16", facts)
+    found = measure(Shape(4, units, 3, labels=False, text_bytes=0, cells=cells), facts).on_board
     image = link(write_c(real, kernel_set_name=facts.core.kernels), facts, labels=False)
     assert found.footprint.flash == flash_parts(image)
     counts = check_core(facts.core.name, real, random_codes(real, 20)).counts
@@ -30,7 +33,24 @@ def test_noughts_take_what_weights_take(board: str) -> None:
 
 def test_a_model_too_large_is_not_run() -> None:
     """It is measured all the same, and says by how much it is over."""
-    found = measure(("gru",), (96,), named(4, 3, labels=True, rate_hz=None), "w8a16", load_board("arduino-uno"))
+    shape = Shape(4, (96,), 3, labels=True, text_bytes=9, cells=("gru",))
+    found = measure(shape, load_board("arduino-uno")).on_board
     assert not found.fits
     assert found.headroom["flash"] < 0 or found.headroom["ram"] < 0
     assert found.footprint.count is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--cell", "gru", "--units", "16"], "a step: "),
+        (["--cell", "gru,lstm", "--units", "16"], "--cell names 2 layers, --units 1"),
+        (["--cell", "vanilla", "--units", "16"], "--cell 'vanilla' is not known"),
+    ],
+)
+def test_the_command_takes_cells(asked: list[str], said: str) -> None:
+    """One for all layers, or one a layer; anything else in one line."""
+    whole = ["fit", "--board", "nucleo-f446re", "--features", "4", "--outputs", "3", *asked]
+    done = CliRunner().invoke(cli, whole)
+    assert said in done.output, done.output
+    assert done.exit_code == (0 if "step" in said else 2)

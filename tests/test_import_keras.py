@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All models, made by one Keras."""
     folder = tmp_path_factory.mktemp("keras")
     script = Path(__file__).with_name("keras_models.py")
-    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -71,6 +71,26 @@ def test_the_command_names_the_cells(files, tmp_path):
     notes = [row["note"] for row in json.loads(run(files / name, "--check", "--json").stdout)["layers"]]
     assert "5 units, reset after the product" in notes
     assert "4 units, reset before the product" in notes
+
+
+def test_dense_layers_before_the_head_are_layers(files, tmp_path):
+    """Each with its activation, wherever it stands; the last one is the head, if nothing recurrent follows."""
+    behind = model_in(files / "dense_behind.keras")
+    assert [layer.cell for layer in behind.layers] == ["lstm", "dense", "dense"]
+    assert [layer.activation for layer in behind.layers[1:]] == ["relu", "tanh"]
+    first = model_in(files / "dense_first.keras")
+    assert [layer.cell for layer in first.layers] == ["dense", "dense", "lstm"]
+    assert np.array_equal(first.head.weights, np.eye(5))
+    done = run(files / "dense_between.keras", "-o", tmp_path / "m.safetensors", "-q", "--no-compare")
+    assert "LSTM of 5 units, dense layer of 6 units, GRU of 4 units" in done.stdout
+    rows = json.loads(run(files / "dense_behind.keras", "--check", "--json").stdout)["layers"]
+    assert [(row["verdict"], row["note"]) for row in rows if row["kind"] in ("Dense", "Activation", "tanh")] == [
+        ("taken", "6 units, a dense layer"),
+        ("passed over", "of the dense layer"),
+        ("taken", "4 units, a dense layer"),
+        ("passed over", "of the dense layer"),
+        ("taken", "3 outputs"),
+    ]
 
 
 def test_a_stateful_file_carries_its_state_for_ever(files):

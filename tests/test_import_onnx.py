@@ -150,6 +150,31 @@ def test_operators_follow_each_other_in_any_order(tmp_path, cells):
     assert compared(save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))) == "onnxruntime"
 
 
+@pytest.mark.parametrize("squash", ["Relu", "Tanh", "Sigmoid", "Identity"])
+def test_dense_layers_before_the_head_are_layers(tmp_path, squash):
+    """Gemm or MatMul and Add, before the layer and behind it, with what squashes."""
+    nodes = [
+        *(node("MatMul", "x D", "d"), node("Add", "d e", "f"), node(squash, "f", "g"), layer("RNN", "g")),
+        *(
+            node("Squeeze", "h one", "z"),
+            node("Gemm", "z E e", "u"),
+            node(squash, "u", "v"),
+            node("Gemm", "v V c", "y"),
+        ),
+    ]
+    more = {"D": (FEATURES, 4), "E": (UNITS, 4), "e": (4,), "V": (4, OUTPUTS), "c": (OUTPUTS,)}
+    constants = {name: RNG.normal(0, 0.5, shape).astype(np.float32) for name, shape in more.items()}
+    path = save(tmp_path / "m.onnx", nodes, constants | weights(4, kind="RNN") | {"one": [0]}, TIME_FIRST)
+    assert compared(path) == "onnxruntime"
+    wanted = "linear" if squash == "Identity" else squash.lower()
+    made = model_in(path).layers
+    assert [(one.cell, getattr(one, "activation", "")) for one in made] == [
+        ("dense", wanted),
+        ("rnn", ""),
+        ("dense", wanted),
+    ]
+
+
 def test_weights_that_are_not_the_originals_are_refused(tmp_path, monkeypatch):
     """A reset after the product taken for one before it ends in exit code 1."""
     from edge_lstm.importers import onnx_recurrent

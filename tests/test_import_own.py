@@ -36,6 +36,8 @@ MODELS = {
     **{f"two of {cell}": named(stacked(3, ((cell, 7), (cell, 4)), 2), "tag") for cell in ("lstm", "gru", "rnn")},
     "mixed": named(stacked(3, MIXED, 2)),
     "mixed backwards": named(stacked(3, MIXED[::-1], 2), window=25),
+    "dense": named(stacked(3, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 2)),
+    "dense behind": named(stacked(3, (("lstm", 9), ("dense-relu", 6), ("dense-sigmoid", 5)), 2), "regress"),
     "numbers": named(stacked(3, MIXED, 2), "regress", window=8),
     "forecast": named(stacked(3, MIXED, 2), "forecast", horizon=4, **AHEAD),
     "unscaled": named(stacked(3, MIXED, 2)).with_interface(scaling=Scaling.identity(3)),

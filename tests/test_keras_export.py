@@ -37,6 +37,8 @@ MODELS: dict[str, FloatModel] = {
     },
     "mixed": stacked(*STACKS["mixed keras"]),
     "mixed window": stacked(*STACKS["mixed keras"], window=STEPS),
+    "dense": stacked(*STACKS["mixed dense"]),
+    "dense window": stacked(*STACKS["behind lstm"], window=STEPS),
     "physical targets": physical_targets(stacked(*STACKS["mixed keras"], kind="regress")),
 }
 

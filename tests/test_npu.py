@@ -121,6 +121,16 @@ def test_the_same_file_gives_the_same_bytes(npu: str, files: dict[str, bytes]) -
     assert set(once[0]) == {f"npu/{npu}/model_int8_vela.tflite", f"npu/{npu}/model_step_int8_vela.tflite"}
 
 
+def test_without_a_fused_file_the_explicit_state_one_is_compiled_alone() -> None:
+    """Recommended as it is: there is no other to compare it with."""
+    model = small_model("classify", cells=("gru", "rnn"))
+    content = step_tflite(quantise_step(model, calibrated(model)))
+    compiled, tables = for_accelerators({STEP: content}, [6, 5], "ethos-u55-128", False)
+    (path,) = compiled
+    assert (tables["npu"]["recommended"], tables["npu"]["caution"]) == (path, None)
+    assert tables["npu"]["files"][path]["percent"] == 100.0
+
+
 def with_floor() -> bytes:
     """A file with an operator that no Ethos-U has, between two that it has."""
     graph, quant = Graph("a test"), Quant(0.05, 0)

@@ -132,15 +132,16 @@ def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
     graph = onnx.load_from_string(content).graph
     named = {"lstm": "LSTM", "gru": "GRU", "gru-before": "GRU", "rnn": "RNN", "fastgrnn": "Scan"}
     recurrent = [node for node in graph.node if node.op_type in named.values()]
-    assert [node.op_type for node in recurrent] == [named[cell] for cell, _ in layers]
-    for node, (cell, _) in zip(recurrent, layers, strict=True):
+    remembering = [(cell, units) for cell, units in layers if cell in named]
+    assert [node.op_type for node in recurrent] == [named[cell] for cell, _ in remembering]
+    for node, (cell, _) in zip(recurrent, remembering, strict=True):
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
         assert attributes.get("linear_before_reset") == {"gru": 1, "gru-before": 0}.get(cell)
     inputs = {
         entry.name: [d.dim_value or d.dim_param for d in entry.type.tensor_type.shape.dim] for entry in graph.input
     }
     assert inputs.pop("x") == ["steps", "batch", features]
-    states = {f"layer{k}/h": [1, "batch", units] for k, (_, units) in enumerate(layers)}
+    states = {f"layer{k}/h": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell in named}
     states |= {f"layer{k}/c": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell == "lstm"}
     assert inputs == states
 

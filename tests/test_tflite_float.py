@@ -9,7 +9,7 @@ from cell_stacks import STACKS, stacked
 from models import float_model, recordings
 
 from edge_lstm.reference import network, trace
-from edge_lstm.runtimes.litert import litert
+from edge_lstm.runtimes.litert import litert, package
 from edge_lstm.runtimes.tflite_operators import operators
 from edge_lstm.runtimes.worker import Job, run_jobs
 from edge_lstm_export.tflite import float_tflite
@@ -47,17 +47,19 @@ def test_outputs_and_states_are_within_float32_of_the_reference(runtime, cells, 
 
 
 def test_a_stack_of_lstms_keeps_its_state_inside_and_any_other_hands_it_out():
-    """A fused file has one input; an explicit one takes h of each layer, and c of its LSTMs."""
+    """A fused file has one input; an explicit one takes h of each layer but a dense one, c of LSTMs."""
     assert litert(float_tflite(float_model()))._x.shape == (1, 1, 3)
-    stream = litert(float_tflite(stacked(5, (("gru", 4), ("lstm", 3), ("rnn", 2)), 2)))
-    assert [part.name for part in stream._parts] == ["layer0/h", "layer1/h", "layer1/c", "layer2/h"]
-    assert [[part.shape for part in layer] for layer in stream.get_state()] == [[(4,)] * 2, [(3,)] * 2, [(2,)] * 2]
+    content = float_tflite(stacked(5, (("gru", 4), ("lstm", 3), ("dense-relu", 6), ("rnn", 2)), 2))
+    taken = [details["name"] for details in package().Interpreter(model_content=content).get_input_details()]
+    assert taken == ["x", "layer0/h", "layer1/h", "layer1/c", "layer3/h"]
+    widths = [[part.shape for part in layer] for layer in litert(content).get_state()]
+    assert widths == [[(units,)] * 2 for units in (4, 3, 6, 2)]
 
 
 def test_the_explicit_file_is_of_operators_that_every_interpreter_has():
     """Plain ones alone, whose names the project's own reader of files knows."""
-    used = operators(float_tflite(stacked(*STACKS["mixed"])))
-    plain = {"ADD", "SUB", "MUL", "CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH"}
+    used = operators(float_tflite(stacked(*STACKS["mixed"]))) + operators(float_tflite(stacked(*STACKS["mixed dense"])))
+    plain = {"ADD", "SUB", "MUL", "CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH", "RELU"}
     assert set(used) == plain
 
 

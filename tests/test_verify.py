@@ -106,7 +106,9 @@ def test_the_float_bundle_is_held_to_a_stated_tolerance(tmp_path) -> None:
     assert all(c.tolerance == 1e-3 for c in report.checks)
 
 
-@pytest.mark.parametrize(("stack", "has_keras"), [("fastgrnns", False), ("mixed", False), ("mixed keras", True)])
+@pytest.mark.parametrize(
+    ("stack", "has_keras"), [("fastgrnns", False), ("mixed", False), ("mixed dense", True), ("mixed keras", True)]
+)
 def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack, has_keras) -> None:
     """The same targets, windows included, whatever the cells, and Keras where it has them; nothing is passed over."""
     model = stacked(*STACKS[stack], window=16)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--board", help="A name, or the path of a .toml file.  [default: the project's]")
 @click.option("--units", help="Of each layer, such as 32 or 32,16.  [default: the project's]")
+@click.option("--cell", help="Of all layers, or of each, such as gru or gru,lstm.  [default: the project's, or lstm]")
 @click.option("--features", type=int, help="Channels of a sample.  [default: the data's]")
 @click.option("--outputs", type=int, help="Labels or values.  [default: the data's]")
 @click.option("--scheme", help="w8a16 or w8a8.  [default: the project's]")
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
 def fit(board: str | None, project_path: Path, rate_hz: float | None, as_json: bool, **asked: Any) -> None:
     """Flash, RAM and time on a board, before training.
 
-    They follow from the shape of a model alone: sums whose terms were measured on every core. With --board, --units,
-    --features and --outputs no project is needed. The exit code is 2 if the board has no room for the model.
+    They follow from the shape of a model alone: sums whose terms were measured on every core. Cells other than the
+    LSTM are not in the sums: a model of noughts is linked and run, which takes seconds, a compiler and an emulator.
+    With --board, --units, --features and --outputs no project is needed. The exit code is 2 if the board has no room
+    for the model.
     """
     from edge_lstm.board import load_board
     from edge_lstm.cli.table import on_board_table
     from edge_lstm.errors import ProjectError
     from edge_lstm.project import load_project
-    from edge_lstm_export.fit import fit as fit_shape
+    from edge_lstm_export.fit import fit as by_table
+    from edge_lstm_export.fit_measured import measure
 
     whole = all((board, asked["units"], asked["features"], asked["outputs"]))
     project = None if whole else load_project(project_path)
@@ -41,7 +45,7 @@ def fit(board: str | None, project_path: Path, rate_hz: float | None, as_json: b
     if not name:
         raise ProjectError("no board is named; give --board, or 'board' in [export] of the project file")
     shape, known_rate = _shape(project, **asked)
-    found = fit_shape(shape, load_board(name), rate_hz or known_rate)
+    found = (by_table if shape.in_table else measure)(shape, load_board(name), rate_hz or known_rate)
     if as_json:
         options.print_json(found.to_json())
     else:
@@ -50,18 +54,17 @@ def fit(board: str | None, project_path: Path, rate_hz: float | None, as_json: b
 
 
 def _shape(
-    project: Project | None, units: str | None, features: int | None, outputs: int | None, scheme: str | None
+    project: Project | None,
+    units: str | None,
+    cell: str | None,
+    features: int | None,
+    outputs: int | None,
+    scheme: str | None,
 ) -> tuple[Any, float | None]:
     """(shape, samples a second): what was asked, and the rest from the project and its data."""
-    from edge_lstm.errors import ProjectError
     from edge_lstm.pipeline import prepare
     from edge_lstm_export.fit import Shape, scheme_named, shape_of
 
-    if project is not None and units is None and set(project.training.cells) != {"lstm"}:
-        raise ProjectError(
-            f"[model] cell is {', '.join(project.training.cells)}, but only layers of LSTM cells were measured; "
-            "train and export it, then ask `edge-lstm size`"
-        )
     if project is None:
         shape, rate = Shape(1, (), 1, False, 0), None
     elif features and outputs:
@@ -69,13 +72,32 @@ def _shape(
     else:
         interface = prepare(project).interface()
         shape, rate = shape_of(interface, project.training.units, project.export.scheme), interface.rate_hz
+    if project is not None:
+        shape = replace(shape, cells=project.training.cells)
     if units is not None:
         shape = replace(shape, units=_units(units))
+    if cell is not None:
+        shape = replace(shape, cells=_cells(cell, len(shape.units)))
+    elif project is not None and len(shape.cells) != len(shape.units):
+        shape = replace(shape, cells=_cells(",".join(dict.fromkeys(shape.cells)), len(shape.units)))
     if features is not None:
         shape = replace(shape, features=features)
     if outputs is not None:
         shape = replace(shape, outputs=outputs, labels=False, text_bytes=0)
     return (shape if scheme is None else replace(shape, scheme=scheme_named(scheme))), rate
+
+
+def _cells(text: str, layers: int) -> tuple[str, ...]:
+    from edge_lstm.errors import ProjectError
+    from edge_lstm.integer import NATIVE_CELLS
+
+    named, known = tuple(text.split(",")), ("lstm", *NATIVE_CELLS)
+    unknown = next((name for name in named if name not in known), None)
+    if unknown is not None:
+        raise ProjectError(f"--cell {unknown!r} is not known; choose of {', '.join(known)}")
+    if len(named) not in (1, layers):
+        raise ProjectError(f"--cell names {len(named)} layers, --units {layers}; give one for all, or one a layer")
+    return named * layers if len(named) == 1 else named
 
 
 def _units(text: str) -> tuple[int, ...]:

@@ -67,10 +67,10 @@ def import_(
     """Take over a network trained by Keras, PyTorch or others.
 
     Takes .keras, .h5, .onnx, and a PyTorch state dict as .safetensors, .pt or .pth: layers of LSTM, GRU and simple RNN
-    in a row and a dense head, by their weights alone. An .onnx file of edge-lstm comes back with its names and its
-    scaling. No code in the file is run. What cannot be taken is named; --check lists it, and the
-    exit code is 2 if something stands in the way. The import is compared with the original over random sequences where
-    its runtime is installed.
+    and dense ones in a row, and a dense head, by their weights alone. An .onnx file of edge-lstm comes back with its
+    names and its scaling. No code in the file is run. What cannot be taken is named; --check lists it, and the exit
+    code is 2 if something stands in the way. The import is compared with the original over random sequences where its
+    runtime is installed.
     """
     from edge_lstm.errors import ProjectError
     from edge_lstm.importers import read

@@ -106,7 +106,7 @@ def _plan(shell: Shell, bundle: Bundle, target: Target, wish: Wish) -> Plan:
         raise ProjectError(f"{target}: a folder runs no service; deploy to the board for --service")
     board = probe(shell, _root(bundle, target))
     _refuse_older(bundle, shell, board, wish)
-    release = make_release(bundle, _arch(board, target), _extras(bundle, board, target, wish))
+    release = make_release(bundle, _arch(board, target), extras_for(bundle, board, target, wish))
     reuse = next((there.name for there in board.releases if there.whole and there.sums == release.sums), None)
     require_ready(shell, board, 0 if reuse else release.room)
     service, text = board.service if _is_board(target) else None, ""
@@ -122,7 +122,7 @@ def _is_board(target: Target) -> bool:
     return isinstance(target, SshTarget)
 
 
-def _extras(bundle: Bundle, board: Board, target: Target, wish: Wish) -> tuple[str, ...]:
+def extras_for(bundle: Bundle, board: Board, target: Target, wish: Wish) -> tuple[str, ...]:
     """What is asked for, and on a board with a runtime for it the TFLite file, if there is one."""
     if not (_is_board(target) and board.tflite):
         return wish.extras

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.importers.chain import Array, single
-from edge_lstm.model import CellWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnWeights
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """Cell → gates, which other programs keep above each other. FastGRNN is not here: no program has a layer of it."""
 
-NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "simple RNN", "fastgrnn": "FastGRNN"}
+NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "simple RNN", "fastgrnn": "FastGRNN", "dense": "dense layer"}
 """Cell → what people call it."""
 
 
@@ -37,7 +37,7 @@ class Rows:
     recurrent_bias: Array
 
 
-def cell_weights(cell: str, rows: Rows, order: tuple[int, ...], reset_after: bool = True) -> CellWeights:
+def cell_weights(cell: str, rows: Rows, order: tuple[int, ...], reset_after: bool = True) -> RecurrentWeights:
     """The layer as ours, where ``order`` finds among the gates of ``rows`` those of the cell here.
 
     Two biases are one where they are only ever added. The exception is the candidate of a GRU that resets after the
@@ -56,25 +56,29 @@ def cell_weights(cell: str, rows: Rows, order: tuple[int, ...], reset_after: boo
     return _MADE[cell](kernel, recurrent, bias, over_h, reset_after)
 
 
-def _lstm(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _reset_after: bool) -> CellWeights:
+def _lstm(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _reset_after: bool) -> RecurrentWeights:
     return LstmWeights(kernel, recurrent, single(bias + over_h))
 
 
-def _rnn(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _reset_after: bool) -> CellWeights:
+def _rnn(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _reset_after: bool) -> RecurrentWeights:
     return RnnWeights(kernel, recurrent, single(bias + over_h))
 
 
-def _gru(kernel: Array, recurrent: Array, bias: Array, over_h: Array, reset_after: bool) -> CellWeights:
+def _gru(kernel: Array, recurrent: Array, bias: Array, over_h: Array, reset_after: bool) -> RecurrentWeights:
     added, scaled = over_h.copy(), np.zeros_like(over_h[2])
     if reset_after:
         added[2], scaled = 0, over_h[2]
     return GruWeights(kernel, recurrent, single(bias + added), single(scaled), reset_after)
 
 
-_MADE: dict[str, Callable[[Array, Array, Array, Array, bool], CellWeights]] = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+_MADE: dict[str, Callable[[Array, Array, Array, Array, bool], RecurrentWeights]] = {
+    "lstm": _lstm,
+    "gru": _gru,
+    "rnn": _rnn,
+}
 
 
-def described(weights: CellWeights) -> str:
+def described(weights: RecurrentWeights) -> str:
     """What to know of a layer, in a few words."""
     if isinstance(weights, GruWeights):
         return f"{weights.units} units, reset {'after' if weights.reset_after else 'before'} the product"

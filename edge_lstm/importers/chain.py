@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.given import NOTHING, Given
-from edge_lstm.model import CellWeights, DenseWeights
+from edge_lstm.model import DenseLayerWeights, DenseWeights, RecurrentWeights
 
 Array = NDArray[Any]
 
@@ -33,8 +33,15 @@ class Normalise:
 class Recurrent:
     """A recurrent layer; ``every_step`` says whether it hands on all of its hidden states or the last alone."""
 
-    weights: CellWeights
+    weights: RecurrentWeights
     every_step: bool
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLayer:
+    """A dense layer before the head, at every step there is."""
+
+    weights: DenseLayerWeights
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,12 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Activation:
-    """After the head: makes probabilities of logits."""
+    """After the head: makes probabilities of logits. After a dense layer: what squashes."""
 
-    name: Literal["softmax", "sigmoid"]
+    name: Literal["softmax", "sigmoid", "relu", "tanh"]
 
 
-Does = Normalise | Recurrent | LastStep | DenseWeights | Stretch | Activation
+Does = Normalise | Recurrent | DenseLayer | LastStep | DenseWeights | Stretch | Activation
 
 
 @dataclass(frozen=True, eq=False)

@@ -174,8 +174,8 @@ def _dense(layer: Layer, features: int | None, weights: Weights) -> tuple[list[P
 def _probabilities(name: Any) -> Activation | None:
     if name == "linear":
         return None
-    if name not in ("softmax", "sigmoid"):
-        raise ModelError(f"activation is {name!r}: a head here is linear, softmax or one sigmoid; train it so")
+    if name not in _NOTES:
+        raise ModelError(f"activation is {name!r}: a dense layer here has {', '.join(_NOTES)} or none; train it so")
     return Activation(name)
 
 
@@ -188,6 +188,8 @@ def _activation_parts(layer: Layer, activation: Any) -> list[Part]:
 _NOTES = {
     "softmax": "the model keeps logits, a stream makes probabilities of them",
     "sigmoid": "becomes two logits, 0 and z, whose softmax is the same",
+    "relu": "",
+    "tanh": "",
 }
 
 
@@ -241,7 +243,7 @@ NOTHING = {
     ),
 }
 
-UNKNOWN = "cannot be imported; use LSTM, GRU or SimpleRNN layers and one Dense"
+UNKNOWN = "cannot be imported; use LSTM, GRU or SimpleRNN layers and Dense"
 """What is said of a layer that no table names."""
 
 REFUSED = {

@@ -14,6 +14,7 @@ from edge_lstm.importers.chain import (
     Activation,
     Array,
     Chain,
+    DenseLayer,
     Does,
     LastStep,
     Normalise,
@@ -22,14 +23,17 @@ from edge_lstm.importers.chain import (
     Stretch,
     dense_weights,
 )
+from edge_lstm.importers.dense_layers import affine, with_dense_layers
 from edge_lstm.model import CellWeights, DenseWeights, Scaling
 
 Verdict = Literal["taken", "passed over", "in the way"]
 
-_PLACES: dict[type, int] = {Normalise: 0, Recurrent: 1, DenseWeights: 2, Stretch: 3, Activation: 4}
+_PLACES: dict[type, int] = {Normalise: 0, Recurrent: 1, DenseLayer: 1, DenseWeights: 2, Stretch: 3, Activation: 4}
 """Where each kind of part stands. The last step may be picked before the head or after it."""
 
-_REPEATED = (Normalise, Recurrent, Stretch)
+_PROBABILITIES = ("softmax", "sigmoid")
+
+_REPEATED = (Normalise, Recurrent, DenseLayer, Stretch)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Found:
         target_scaling: of the head's outputs, which ``undo`` makes those of the file; the identity where a file scales
             nothing, or in a way that the head's weights take in.
         every_step: whether it speaks at every step or at the end of a sequence.
-        probabilities: what the file makes of the head's outputs; ours are logits.
+        probabilities: what the file makes of the head's outputs, ``softmax`` or ``sigmoid``; ours are logits.
     """
 
     layers: tuple[CellWeights, ...]
@@ -58,7 +62,7 @@ class Found:
     scaling: Scaling
     target_scaling: Scaling
     every_step: bool
-    probabilities: Literal["softmax", "sigmoid"] | None
+    probabilities: str | None
 
 
 def lint(chain: Chain) -> list[Row]:
@@ -78,16 +82,17 @@ def network_of(chain: Chain, path: Path) -> Found:
     Raises:
         ModelError: naming the first part that stands in the way.
     """
-    bad = [row for row in lint(chain) if row.verdict == "in the way"]
+    parts = list(_judged(chain))
+    bad = [row for row in map(_row, parts) if row.verdict == "in the way"]
     if bad:
         more = f" (and {len(bad) - 1} more: --check lists them)" if len(bad) > 1 else ""
         raise ModelError(f"{path}: {bad[0].name} ({bad[0].kind}): {bad[0].note}{more}")
-    doing = [part.does for part in chain.parts if part.does is not None]
-    layers = [does for does in doing if isinstance(does, Recurrent)]
+    doing = [part.does for part in parts if part.does is not None]
+    layers = [does for does in doing if isinstance(does, Recurrent | DenseLayer)]
     units, features = layers[-1].weights.units, layers[0].weights.features
     head = next((does for does in doing if isinstance(does, DenseWeights)), None)
     head = head or dense_weights(np.eye(units), np.zeros(units))
-    probabilities = next((does.name for does in doing if isinstance(does, Activation)), None)
+    probabilities = next((d.name for d in doing if isinstance(d, Activation) and d.name in _PROBABILITIES), None)
     head, target_scaling = _stretched(head, (does for does in doing if isinstance(does, Stretch)))
     if probabilities:
         head, target_scaling = folded(head, target_scaling)
@@ -96,7 +101,7 @@ def network_of(chain: Chain, path: Path) -> Found:
         _two_logits(head) if probabilities == "sigmoid" else head,
         _scaling((does for does in doing if isinstance(does, Normalise)), features),
         Scaling.identity(2) if probabilities == "sigmoid" else target_scaling,
-        layers[-1].every_step and not any(isinstance(does, LastStep) for does in doing),
+        not any(isinstance(d, LastStep) or (isinstance(d, Recurrent) and not d.every_step) for d in doing),
         probabilities,
     )
 
@@ -120,17 +125,14 @@ def _stretched(head: DenseWeights, stretches: Iterable[Stretch]) -> tuple[DenseW
     for each in stretches:
         offset, scale = offset * each.scale + each.offset, scale * each.scale
     if (scale == 1).all() or not (scale > 0).all():
-        return _affine(head, offset, scale), Scaling.identity(head.outputs)
+        return affine(head, Stretch(scale, offset)), Scaling.identity(head.outputs)
     return head, _named(offset, scale)
 
 
 def folded(head: DenseWeights, target_scaling: Scaling) -> tuple[DenseWeights, Scaling]:
     """The head that gives what ``target_scaling.undo`` made of its outputs, and the identity."""
-    return _affine(head, target_scaling.offset, target_scaling.scale), Scaling.identity(head.outputs)
-
-
-def _affine(head: DenseWeights, offset: Array, scale: Array) -> DenseWeights:
-    return dense_weights(scale[:, None] * head.weights, scale * head.bias + offset)
+    stretch = Stretch(target_scaling.scale, target_scaling.offset)
+    return affine(head, stretch), Scaling.identity(head.outputs)
 
 
 def _two_logits(head: DenseWeights) -> DenseWeights:
@@ -152,7 +154,7 @@ class _Walk:
 def _judged(chain: Chain) -> Iterator[Part]:
     """The parts, with an obstacle where one does not fit those before it."""
     walk, recurrent = _Walk(), False
-    for part in chain.parts:
+    for part in with_dense_layers(chain.parts):
         recurrent = recurrent or isinstance(part.does, Recurrent) or bool(part.obstacle)
         fault = _misplaced(part.does, walk) if part.does is not None else ""
         yield replace(part, obstacle=part.obstacle or fault)
@@ -170,12 +172,14 @@ def _misplaced(does: Does, walk: _Walk) -> str:
     if isinstance(does, Stretch) and walk.place < _PLACES[DenseWeights]:
         return "scales hidden states; only an input or the outputs of a head can be scaled, put it there"
     if place < walk.place or (place == walk.place and not isinstance(does, _REPEATED)):
-        return "a network here is one normalisation, recurrent layers, one dense head and one softmax; leave this out"
+        return "a network here is one normalisation, layers, one dense head and one softmax; leave this out"
     takes = _takes(does)
     if takes is not None and walk.width is not None and takes != walk.width:
         return f"takes {takes} numbers a step but is given {walk.width}; save the model again"
     if isinstance(does, Recurrent) and not walk.every_step:
         return "takes a sequence but is given its last step; make the layer before it return sequences"
+    if isinstance(does, Activation) and does.name not in _PROBABILITIES:
+        return f"is {does.name} at the end: a head here is linear, softmax or one sigmoid; train it so"
     if isinstance(does, Activation) and does.name == "sigmoid" and walk.width not in (1, None):
         return f"{walk.width} sigmoids are as many yes-or-no answers, one a stream is possible; train a softmax"
     return ""
@@ -184,7 +188,7 @@ def _misplaced(does: Does, walk: _Walk) -> str:
 def _takes(does: Does) -> int | None:
     if isinstance(does, Normalise | Stretch):
         return _channels(does)
-    if isinstance(does, Recurrent):
+    if isinstance(does, Recurrent | DenseLayer):
         return does.weights.features
     return int(does.weights.shape[1]) if isinstance(does, DenseWeights) else None
 
@@ -207,5 +211,7 @@ def _advance(part: Part, walk: _Walk) -> None:
         walk.width = _channels(does) or walk.width
     if isinstance(does, Recurrent):
         walk.width, walk.every_step = does.weights.units, does.every_step
+    if isinstance(does, DenseLayer):
+        walk.width = does.weights.units
     if isinstance(does, DenseWeights):
         walk.width = does.outputs

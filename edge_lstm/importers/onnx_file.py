@@ -17,7 +17,7 @@ from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Chain, Part
 from edge_lstm.importers.onnx_axes import ROWS
 from edge_lstm.importers.onnx_node import Axes, Graph, Node, attributes_of
 from edge_lstm.importers.onnx_nodes import part_of, with_bias
-from edge_lstm.importers.onnx_properties import said_in
+from edge_lstm.importers.onnx_properties import PRODUCER, said_in
 from edge_lstm.importers.onnx_recurrent import OPERATORS
 from edge_lstm.importers.onnx_tensors import Constants
 
@@ -71,7 +71,10 @@ def _chain(model: Any, constants: Constants, path: Path) -> Chain:
     others = {name: tuple(_sizes(value)) for name, value in inputs.items() if value is not source}
     parts, axes = _parts(row, Graph(constants, frozenset(others), named.get("time")), of_input)
     on_row = {id(node) for node, _ in row}
-    parts += [_other_output(value.name, makers, constants, inputs, on_row) for value in graph.output[1:]]
+    if model.producer_name == PRODUCER:  # which gives the states of its layers beside the outputs, and nothing else
+        parts += [Part(value.name, "output", note=_STATE) for value in graph.output[1:]]
+    else:
+        parts += [_other_output(value.name, makers, constants, inputs, on_row) for value in graph.output[1:]]
     if source is None:
         if not any(part.obstacle for part in parts):  # such as a Loop, which reaches for what it takes
             parts.insert(0, Part(graph.output[0].name, "output", obstacle="does not come from an input of the graph"))
@@ -97,13 +100,13 @@ def _chain(model: Any, constants: Constants, path: Path) -> Chain:
 def _parts(row: list[tuple[Any, int]], around: Graph, axes: Axes) -> tuple[list[Part], Axes]:
     """The parts of a row, and the axes of what it ends in."""
     parts: list[Part] = []
-    recurrent = False
+    layers = False
     for proto, taken in row:
         if proto.op_type == "Add" and parts and parts[-1].kind == "MatMul" and not parts[-1].obstacle:
             parts[-1:] = with_bias(parts[-1], proto, around.constants)
             continue
-        recurrent = recurrent or proto.op_type in OPERATORS
-        made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not recurrent))
+        layers = layers or proto.op_type in (*OPERATORS, "MatMul", "Gemm")
+        made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not layers))
         parts.append(made)
     return parts, axes
 
@@ -179,8 +182,9 @@ def _other_output(name: str, makers: Any, constants: Constants, inputs: Any, on_
     beyond = [node for node, _ in row if id(node) not in on_row]
     state = any(node.op_type in OPERATORS for node, _ in row) and all(n.op_type in _STATE_OUTPUT for n in beyond)
     if state:
-        return Part(name, "output", note="the state is carried by the stream itself")
+        return Part(name, "output", note=_STATE)
     return Part(name, "output", obstacle="is a second output; export the model with one")
 
 
+_STATE = "the state is carried by the stream itself"
 _STATE_OUTPUT = {"Squeeze", "Unsqueeze", "Identity", "Transpose", "Reshape", "Concat"}

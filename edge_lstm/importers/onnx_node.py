@@ -34,7 +34,7 @@ class Node:
     Args:
         taken: which of the node's outputs the row goes on from.
         axes: of the tensor it is given.
-        scales_input: whether it stands before every recurrent layer.
+        scales_input: whether it stands before every layer.
     """
 
     proto: Any

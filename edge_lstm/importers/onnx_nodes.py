@@ -129,8 +129,8 @@ def _elementwise(node: Node) -> Taken:
     return Normalise(-offset, deviation), node.axes, "becomes the scaling of the channels"
 
 
-def _probabilities(node: Node) -> Taken:
-    name = "softmax" if node.proto.op_type == "Softmax" else "sigmoid"
+def _activation(node: Node) -> Taken:
+    name = node.proto.op_type.lower()
     axis = int(node.attributes.get("axis", -1)) % len(node.axes)
     if name == "softmax" and node.axes[axis] != "features":
         raise ModelError(f"is over the axis {node.axes[axis]}; take it over the last")
@@ -138,7 +138,7 @@ def _probabilities(node: Node) -> Taken:
         "softmax": "the model keeps logits, a stream makes probabilities of them",
         "sigmoid": "becomes two logits, 0 and z, whose softmax is the same",
     }
-    return Activation("softmax" if name == "softmax" else "sigmoid"), node.axes, note[name]
+    return Activation(name), node.axes, note.get(name, "")
 
 
 def _nothing(node: Node) -> Taken:
@@ -162,14 +162,13 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     "Reshape": onnx_axes.reshape,
     "Gather": onnx_axes.gather,
     "Slice": onnx_axes.slice_,
-    "Softmax": _probabilities,
-    "Sigmoid": _probabilities,
+    **dict.fromkeys(("Softmax", "Sigmoid", "Relu", "Tanh"), _activation),
     "Identity": _nothing,
     "Dropout": _nothing,
     "Cast": _cast,
 }
 
-UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and one Gemm alone"
+UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and Gemm alone"
 """What is said of an operator that no table names."""
 
 _PROGRAM = "is a program, not a layer; export LSTM, GRU or RNN as one node"

@@ -18,7 +18,7 @@ from edge_lstm.importers.cells import Rows, cell_weights, described
 from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
-from edge_lstm.model import CellWeights
+from edge_lstm.model import RecurrentWeights
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _shown(value: Any) -> str:
     return " ".join(texts)
 
 
-def _weights(node: Node, operator: Operator) -> CellWeights:
+def _weights(node: Node, operator: Operator) -> RecurrentWeights:
     kernel, recurrent = (node.constants.get(node.input(k), name) for k, name in ((1, "W"), (2, "R")))
     gates = len(operator.order)
     if recurrent.ndim != 3 or kernel.ndim != 3 or 0 in recurrent.shape + kernel.shape:

@@ -37,6 +37,9 @@ REFUSED = {
 }
 """Argument of a recurrent module → why it cannot be taken."""
 
+SEVERAL = "is one of several, and a state dict does not say what is between them; export the model to ONNX"
+"""What is said of linear layers, of which one can be the head."""
+
 SUPPOSED = (
     "a state dict holds no program: its recurrent layers, its dropout and its one linear head were supposed in this "
     "order, with nothing else between them"
@@ -212,5 +215,7 @@ def _heads(others: Mapping[str, Array]) -> list[Part]:
             return dense_weights(weights, bias)
 
         parts.append(part(stem.rstrip(".") or "head", "Linear", build, f"{tensor.shape[0]} outputs"))
+    if len(parts) > 1:
+        parts = [Part(p.name, p.kind, obstacle=SEVERAL) for p in parts]
     why = "is no weight of an LSTM, GRU or RNN or of one linear head; save a state dict of these alone"
     return parts + [Part(name, "tensor", obstacle=why) for name in rest]

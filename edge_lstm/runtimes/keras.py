@@ -41,7 +41,8 @@ class KerasModel:
             raise BundleError(f"keras cannot load {model_file}: {said}; export it anew") from error
         self._scaling, *self._cells, self._head = model.layers
         for cell in self._cells:
-            cell.return_sequences = cell.return_state = True
+            if _is_recurrent(cell):
+                cell.return_sequences = cell.return_state = True
         samples = tf.TensorSpec((1, None, int(model.input_shape[-1])), tf.float32)
         states = [[tf.TensorSpec((1, width), tf.float32) for width in _widths(cell)] for cell in self._cells]
         # Traced once, for any number of steps.
@@ -76,12 +77,23 @@ class KerasModel:
     def _forward(self, x: Any, states: Any) -> Any:
         x, new_states = self._scaling(x), []
         for cell, state in zip(self._cells, states, strict=True):
-            x, *new_state = cell(x, initial_state=state)
+            if _is_recurrent(cell):
+                x, *new_state = cell(x, initial_state=state)
+            else:
+                x = cell(x)
+                new_state = [x[:, -1]]
             new_states.append(new_state)
         return self._head(x), new_states
 
 
+def _is_recurrent(layer: Any) -> bool:
+    """Not so a dense layer, whose state is what it gave last."""
+    return hasattr(layer, "cell")
+
+
 def _widths(cell: Any) -> list[int]:
     """Of the states of a layer of Keras: a number, or as many as it has states."""
+    if not _is_recurrent(cell):
+        return [int(cell.units)]
     widths = cell.cell.state_size
     return list(widths) if isinstance(widths, list | tuple) else [int(widths)]

@@ -10,7 +10,7 @@ import numpy as np
 from edge_lstm.errors import BundleError, MissingDependencyError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State
-from edge_lstm.tensor_names import cell_state, hidden_state
+from edge_lstm.tensor_names import NEW, cell_state, hidden_state
 
 
 class OnnxSession:
@@ -35,8 +35,10 @@ class OnnxSession:
             self._session: Any = onnxruntime.InferenceSession(str(model_file), options)
         except Exception as error:  # onnxruntime has a family of exceptions without a common public base
             raise BundleError(f"onnxruntime cannot load {model_file}: {error}; export it anew") from error
-        states = [tensor for tensor in self._session.get_inputs() if tensor.name != "x"]
-        self._widths = {tensor.name: int(tensor.shape[2]) for tensor in states}
+        given = [tensor for tensor in self._session.get_outputs() if tensor.name != "y"]
+        self._widths = {tensor.name.removesuffix(NEW): int(tensor.shape[2]) for tensor in given}
+        # A dense layer gives what it gave last, and takes nothing.
+        self._taken = [tensor.name for tensor in self._session.get_inputs() if tensor.name != "x"]
         self._values: dict[str, Array] = {}
         self.reset()
 
@@ -49,7 +51,8 @@ class OnnxSession:
 
     def run(self, samples: Array) -> Array:
         """(T, C) → (T, O)."""
-        y, *values = self._session.run(None, {"x": np.asarray(samples, np.float32)[:, None, :], **self._values})
+        taken = {name: self._values[name] for name in self._taken}
+        y, *values = self._session.run(None, {"x": np.asarray(samples, np.float32)[:, None, :], **taken})
         self._values = dict(zip(self._widths, values, strict=True))
         return np.asarray(y)[:, 0, :]
 

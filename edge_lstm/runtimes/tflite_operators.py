@@ -9,7 +9,16 @@ from pathlib import Path
 from edge_lstm.errors import BundleError
 from edge_lstm.runtimes.base import read_tflite, where
 
-NAMES = {0: "ADD", 2: "CONCATENATION", 9: "FULLY_CONNECTED", 14: "LOGISTIC", 18: "MUL", 28: "TANH", 41: "SUB"}
+NAMES = {
+    0: "ADD",
+    2: "CONCATENATION",
+    9: "FULLY_CONNECTED",
+    14: "LOGISTIC",
+    18: "MUL",
+    19: "RELU",
+    28: "TANH",
+    41: "SUB",
+}
 """Of the codes in TFLite's schema, those that our explicit-state files use."""
 
 _CUSTOM = 32

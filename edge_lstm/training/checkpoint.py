@@ -90,6 +90,9 @@ def load_checkpoint(path: Path, fingerprint: str) -> Checkpoint:
     except (SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"{path}: checkpoint cannot be read ({error}); train without --resume") from error
     if values["fingerprint"] != fingerprint:
-        raise TrainingError(f"{path}: settings or data have changed since this checkpoint; train without --resume")
+        raise TrainingError(
+            f"{path}: settings or data have changed since this checkpoint (--from and --freeze are settings); "
+            "train without --resume"
+        )
     values["curve"] = tuple(values["curve"])
     return Checkpoint(**values, **groups)

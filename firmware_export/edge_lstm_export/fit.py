@@ -43,6 +43,7 @@ class Shape:
         labels: it predicts a name; otherwise it gives values.
         text_bytes: of the names of the outputs, each with its end.
         channel_bytes: of the names of the channels, which some linkers keep beside those of the outputs.
+        cells: of each layer; empty where all are LSTMs.
     """
 
     features: int
@@ -52,6 +53,12 @@ class Shape:
     text_bytes: int
     scheme: Scheme = "w8a16"
     channel_bytes: int = 0
+    cells: tuple[str, ...] = ()
+
+    @property
+    def in_table(self) -> bool:
+        """Whether what its kernels take is in the table; ``edge_lstm_export.fit_measured`` tells it of others."""
+        return set(self.cells) <= {NativeLstm.cell}
 
     @property
     def layers(self) -> list[tuple[int, int]]:
@@ -111,7 +118,7 @@ def fit(shape: Shape, board: Board, rate_hz: float | None = None) -> Fit:
         ProjectError: if a number of the shape is not one that a model can have.
         MissingDependencyError: if nothing was measured on the board's core.
     """
-    _require_shape(shape)
+    require_shape(shape)
 
     def at(units: int) -> OnBoard:
         wide = shape.widened(units)
@@ -134,7 +141,8 @@ def largest_of(bundle: Bundle, board: Board) -> int | None:
     return fit(shape_of(model.interface, tuple(x.units for x in model.layers), model.scheme), board).largest_that_fits
 
 
-def _require_shape(shape: Shape) -> None:
+def require_shape(shape: Shape) -> None:
+    """Raise ProjectError unless a network of that shape can be written in C."""
     counts = {"features": shape.features, "units": min(shape.units, default=0), "outputs": shape.outputs}
     for name, count in counts.items():
         if count < 1:

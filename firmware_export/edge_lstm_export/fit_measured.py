@@ -27,6 +27,7 @@ from edge_lstm.model import Interface, Scaling, Task
 from edge_lstm_export.c_source import write_c
 from edge_lstm_export.emulators import emulate, program
 from edge_lstm_export.emulators.base import Layout
+from edge_lstm_export.fit import Fit, Shape, require_shape
 from edge_lstm_export.footprint import Footprint, OnBoard
 from edge_lstm_export.size import flash_parts, link, ram_parts
 
@@ -34,52 +35,54 @@ _STEPS = 4
 """Its time does not hang on the data but where a value saturates, so few steps tell it."""
 
 
-def measure(
-    cells: tuple[str, ...], units: tuple[int, ...], interface: Interface, scheme: Scheme, board: Board
-) -> OnBoard:
+def measure(shape: Shape, board: Board, rate_hz: float | None = None) -> Fit:
     """A model of noughts of that shape, in the memory and on the emulated core of a board.
 
     Args:
-        cells, units: of each layer.
-        interface: the names and numbers of channels and outputs.
+        rate_hz: samples a second.
 
     Raises:
+        ProjectError: if a number of the shape is not one that a model can have.
         ExportError: if it cannot be written or compiled for the core.
         MissingDependencyError: if the compiler or the emulator is not installed, or there is none.
     """
-    model = model_of_noughts(cells, units, interface, scheme)
+    require_shape(shape)
+    interface = _interface(shape, rate_hz)
+    model = model_of_noughts(shape, interface)
     sources = write_c(model, kernel_set_name=board.core.kernels)
     image = link(sources, board, interface.task.predicts_labels)
-    memory = Footprint(flash_parts(image), ram_parts(image, 6 * sum(units), board.core))
-    on_board = OnBoard(board, units, memory, interface.rate_hz)
+    memory = Footprint(flash_parts(image), ram_parts(image, 6 * sum(shape.units), board.core))
+    on_board = OnBoard(board, shape.units, memory, rate_hz)
     if not on_board.fits:
-        return on_board
-    layout = Layout(len(interface.channels), len(interface.task.outputs), units)
+        return Fit(on_board, None, None)
+    layout = Layout(len(interface.channels), len(interface.task.outputs), shape.units)
     codes = np.zeros((_STEPS, len(interface.channels)), np.int32)
     ran = emulate(board.core, program(board.core, sources), layout, [codes], None)
     counted = replace(memory, stack_bytes=ran.stack_bytes, count=int(np.median(ran.counts)), unit=ran.unit)
-    return replace(on_board, footprint=counted)
+    return Fit(replace(on_board, footprint=counted), None, None)
 
 
-def model_of_noughts(
-    cells: tuple[str, ...], units: tuple[int, ...], interface: Interface, scheme: Scheme
-) -> NativeModel:
+def model_of_noughts(shape: Shape, interface: Interface) -> NativeModel:
     """All weights 0, with multipliers and shifts that every kernel takes."""
-    channels, outputs = len(interface.channels), len(interface.task.outputs)
-    widths = (channels, *units)
-    layers = tuple(_layer(cell, widths[k], widths[k + 1], scheme) for k, cell in enumerate(cells))
-    limit = np.full(channels, 127)
-    plain = np.zeros(channels, np.float32)
+    cells = shape.cells or (NativeLstm.cell,) * len(shape.units)
+    pairs = zip(cells, shape.layers, strict=True)
+    layers = tuple(_layer(cell, features, units, shape.scheme) for cell, (features, units) in pairs)
+    limit, plain = np.full(shape.features, 127), np.zeros(shape.features, np.float32)
     encoding = Encoding(plain, plain + 1, 0, -limit, limit)
-    return NativeModel(layers, _noughts(outputs, units[-1]), encoding, Decoding(2.0**-8), interface)
+    return NativeModel(layers, _noughts(shape.outputs, shape.units[-1]), encoding, Decoding(2.0**-8), interface)
 
 
-def named(channels: int, outputs: int, *, labels: bool, rate_hz: float | None) -> Interface:
-    """An interface of numbered channels and outputs."""
-    names = tuple(f"y{k}" for k in range(outputs))
-    task = Task("tag" if labels else "regress", names)
-    inputs = tuple(f"x{k}" for k in range(channels))
-    return Interface(inputs, Scaling.identity(channels), task, Scaling.identity(outputs), rate_hz)
+def _interface(shape: Shape, rate_hz: float | None) -> Interface:
+    """Names that take as many bytes as the shape says, where that is enough to tell them apart."""
+    task = Task("tag" if shape.labels else "regress", _names("y", shape.outputs, shape.text_bytes))
+    channels = _names("x", shape.features, shape.channel_bytes)
+    return Interface(channels, Scaling.identity(shape.features), task, Scaling.identity(shape.outputs), rate_hz)
+
+
+def _names(stem: str, count: int, text_bytes: int) -> tuple[str, ...]:
+    first, *others = (f"{stem}{k}" for k in range(count))
+    missing = text_bytes - sum(len(name) + 1 for name in (first, *others))
+    return (first + "_" * max(missing, 0), *others)
 
 
 def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:

@@ -22,7 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ExportError, MissingDependencyError
-from edge_lstm.model import CellWeights, FloatModel, GruWeights, LstmWeights, RnnWeights, Scaling
+from edge_lstm.model import (
+    CellWeights,
+    DenseLayerWeights,
+    FloatModel,
+    GruWeights,
+    LstmWeights,
+    RecurrentWeights,
+    RnnWeights,
+    Scaling,
+)
 
 Array = NDArray[Any]
 
@@ -67,7 +76,7 @@ def keras_model(model: FloatModel) -> bytes:
 def keras_obstacle(model: FloatModel) -> str | None:
     """Why Keras cannot hold the model, and what can; None if it can."""
     for index, layer in enumerate(model.layers):
-        if type(layer) not in _CELLS:
+        if type(layer) not in (*_CELLS, DenseLayerWeights):
             return (
                 f"layer {index} is a {layer.cell.upper()}, which is no layer of Keras and would need code beside the "
                 "file; use the ONNX, TFLite or C"
@@ -126,12 +135,31 @@ def _layers(model: FloatModel) -> list[_Layer]:
         ),
     ]
     for index, weights in enumerate(model.layers):
-        every_step = steps is None or index < len(model.layers) - 1
-        layers.append(_recurrent(f"layer{index}", weights, (None, steps, weights.features), every_step))
+        if isinstance(weights, DenseLayerWeights):
+            layers.append(_dense(f"layer{index}", weights, _shape(model, index, weights.features)))
+        else:
+            every_step = steps is None or index < _last_recurrent(model)
+            layers.append(_recurrent(f"layer{index}", weights, (None, steps, weights.features), every_step))
     return [*layers, _head(model)]
 
 
-def _recurrent(name: str, weights: CellWeights, takes: tuple[int | None, ...], every_step: bool) -> _Layer:
+def _last_recurrent(model: FloatModel) -> int:
+    """The layer that gives the last step alone, in a model that speaks at the end of a window."""
+    return max(k for k, layer in enumerate(model.layers) if not isinstance(layer, DenseLayerWeights))
+
+
+def _shape(model: FloatModel, index: int, width: int) -> tuple[int | None, ...]:
+    """What a dense layer is given."""
+    steps = model.interface.task.window
+    return (None, steps, width) if steps is None or index < _last_recurrent(model) else (None, width)
+
+
+def _dense(name: str, weights: DenseLayerWeights, takes: tuple[int | None, ...]) -> _Layer:
+    options = {"units": weights.units, "activation": weights.activation, "use_bias": True}
+    return _Layer("Dense", name, options, (weights.kernel[0].T, weights.bias[0]), takes=takes)
+
+
+def _recurrent(name: str, weights: RecurrentWeights, takes: tuple[int | None, ...], every_step: bool) -> _Layer:
     kind, bias, options = _CELLS[type(weights)](weights)
     kernel, recurrent = (
         np.concatenate([gate.T for gate in gates], axis=1) for gates in (weights.kernel, weights.recurrent)

@@ -19,7 +19,16 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import MissingDependencyError
-from edge_lstm.model import FastGrnnWeights, FloatModel, GruWeights, Interface, LstmWeights, RnnWeights, Scaling
+from edge_lstm.model import (
+    DenseLayerWeights,
+    FastGrnnWeights,
+    FloatModel,
+    GruWeights,
+    Interface,
+    LstmWeights,
+    RnnWeights,
+    Scaling,
+)
 from edge_lstm.tensor_names import cell_state, hidden_state
 
 NEW = "_new"
@@ -136,6 +145,17 @@ class _Graph:
         self._node("Unsqueeze", [last_h, self._axis("first", 0)], self.output(hidden_state(index) + NEW, shape))
         return all_h
 
+    def dense_layer(self, index: int, layer: DenseLayerWeights, x: str) -> str:
+        """(steps, batch, F) → (steps, batch, H); it takes no state, and gives its last step as one."""
+        name, op = f"layer{index}", _ACTIVATIONS[layer.activation]
+        product = self._node("MatMul", [x, self._constant(f"{name}/W", layer.kernel[0].T)], f"{name}/product")
+        every = self._node("Add", [product, self._constant(f"{name}/b", layer.bias[0])], f"{name}/pre")
+        every = every if op is None else self._node(op, [every], f"{name}/output")
+        ends = [self._axis("last", -1), self._axis("end", np.iinfo(np.int64).max), self._axis("first", 0)]
+        last = self.output(hidden_state(index) + NEW, (1, "batch", layer.units))
+        self._node("Slice", [every, *ends], last)
+        return every
+
     def _fastgrnn_step(self, name: str, layer: FastGrnnWeights) -> Any:
         """The graph of one step: h (batch, H), x (batch, F) → the new h, twice: to carry and to hand on."""
         inner = _Graph(self._onnx)
@@ -199,8 +219,11 @@ _LAYERS: dict[type, Callable[[_Graph, int, Any, str], str]] = {
     GruWeights: _Graph.gru,
     RnnWeights: _Graph.rnn,
     FastGrnnWeights: _Graph.fastgrnn,
+    DenseLayerWeights: _Graph.dense_layer,
 }
 """The ops of each kind of layer."""
+
+_ACTIVATIONS = {"linear": None, "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
 def _rows(values: Any) -> Any:

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.model import CellWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import (
+    CellWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    FloatModel,
+    GruWeights,
+    LstmWeights,
+    RecurrentWeights,
+    RnnWeights,
+)
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.blueprint import cells_line, float_state_bytes, physical_gains, require_counts, table
 from edge_lstm_export.c_source.header import FLOAT, model_header, model_stem
@@ -21,9 +30,10 @@ class _Packed:
     """A layer as its cell in C reads it.
 
     Args:
-        cell: name of the step, and of the file that holds it.
+        cell: name of the step.
         weights, bias: in the order of the comment at the top of that file.
         weights_shape, bias_shape: that order in words.
+        file: what names the file of the step, where that is not ``cell``.
     """
 
     cell: str
@@ -31,6 +41,11 @@ class _Packed:
     bias: Array
     weights_shape: str
     bias_shape: str
+    file: str = ""
+
+    @property
+    def in_file(self) -> str:
+        return f"el_{self.file or self.cell}_float.c"
 
 
 def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
@@ -49,7 +64,7 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     constants = sum(x.weights.size + x.bias.size for x in packed) + model.head.weights.size + model.head.bias.size
     sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(units):,} bytes of state a stream"
     return {
-        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({f"el_{layer.cell}_float.c" for layer in packed})]),
+        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({layer.in_file for layer in packed})]),
         f"{stem}.c": _constants(model, packed, prefix).encode(),
         f"{stem}.h": model_header(
             prefix,
@@ -119,16 +134,21 @@ def _fastgrnn(layer: FastGrnnWeights) -> _Packed:
     return _Packed("fastgrnn", _rows(layer), bias, "(units, columns)", "(units, z n), then zeta and nu")
 
 
+def _dense(layer: DenseLayerWeights) -> _Packed:
+    return _Packed(f"dense_{layer.activation}", layer.kernel, layer.bias, "(units, features)", "(units)", "dense")
+
+
 _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
     LstmWeights: _lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
+    DenseLayerWeights: _dense,
 }
 """How each kind of layer is packed."""
 
 
-def _rows(layer: CellWeights) -> Array:
+def _rows(layer: RecurrentWeights) -> Array:
     """(G, H, F + H): what is multiplied with x and h side by side."""
     return np.concatenate([layer.kernel, layer.recurrent], axis=2)
 

@@ -90,7 +90,7 @@ def _npu_table(npu: Npu, placements: Sequence[Placement]) -> dict[str, Any]:
         "unchecked": UNCHECKED,
         "files": {_npu_path(npu.name, each): {"source": each.source, **each.to_json()} for each in placements},
         "recommended": _npu_path(npu.name, best) if best else None,
-        "caution": EXPLICIT_STATE if best and best.source == TFLITE_STEP else None,
+        "caution": EXPLICIT_STATE if best and best.source == TFLITE_STEP and len(placements) > 1 else None,
     }
 
 

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.model import CellWeights, DenseWeights, FastGrnnWeights, FloatModel, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import (
+    CellWeights,
+    DenseLayerWeights,
+    DenseWeights,
+    FastGrnnWeights,
+    FloatModel,
+    GruWeights,
+    LstmWeights,
+    RecurrentWeights,
+    RnnWeights,
+)
 from edge_lstm.tensor_names import cell_state, hidden_state
 from edge_lstm_export.tflite import operators
 from edge_lstm_export.tflite.graph import Graph
@@ -53,10 +63,10 @@ class _Ops:
         operators.concatenation(self.graph, x, h, joint)
         return joint
 
-    def rows(self, label: str, v: int, weights: Any, bias: Any) -> int:
-        """``W v + b``."""
+    def rows(self, label: str, v: int, weights: Any, bias: Any, given: str = "") -> int:
+        """``W v + b``, as ``given`` or as the pre-activation of ``label``."""
         operands = (self.constant(f"{label}/W", weights), self.constant(f"{label}/b", bias))
-        result = self._result(f"{label}_pre")
+        result = self._result(given or f"{label}_pre")
         operators.fully_connected(self.graph, v, *operands, result)
         return result
 
@@ -66,6 +76,9 @@ class _Ops:
 
     def sigmoid(self, label: str, z: int) -> int:
         return self._squash("LOGISTIC", label, z)
+
+    def relu(self, label: str, z: int) -> int:
+        return self._squash("RELU", label, z)
 
     def tanh(self, label: str, z: int) -> int:
         return self._squash("TANH", label, z)
@@ -134,19 +147,27 @@ def _fastgrnn(ops: _Ops, layer: FastGrnnWeights, x: int, h: int) -> tuple[int, .
     return (ops.add(f"h{NEW}", ops.mul("kept", z, h), ops.mul("added", share, n)),)
 
 
+def _dense_layer(ops: _Ops, layer: DenseLayerWeights, x: int) -> tuple[int, ...]:
+    squash = {"relu": ops.relu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}.get(layer.activation)
+    if squash is None:
+        return (ops.rows("n", x, layer.kernel[0], layer.bias[0], f"h{NEW}"),)
+    return (squash(f"h{NEW}", ops.rows("n", x, layer.kernel[0], layer.bias[0])),)
+
+
 _LAYERS: dict[type[CellWeights], Callable[..., tuple[int, ...]]] = {
     LstmWeights: _lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
+    DenseLayerWeights: _dense_layer,
 }
 """Operators of each kind of layer: x and its states → its new states, h first."""
 
-_STATES: dict[type[CellWeights], int] = {LstmWeights: 2}
-"""Tensors of state, where that is more than h."""
+_STATES: dict[type[CellWeights], int] = {LstmWeights: 2, DenseLayerWeights: 0}
+"""Tensors of state that go in, where that is not h alone."""
 
 
-def _joint_rows(layer: CellWeights) -> Any:
+def _joint_rows(layer: RecurrentWeights) -> Any:
     """(G, H, F + H) over [x | h]."""
     return np.concatenate([layer.kernel, layer.recurrent], axis=2)
 

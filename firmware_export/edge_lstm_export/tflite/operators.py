@@ -44,7 +44,7 @@ def concatenation(graph: Graph, a: int, b: int, output: int) -> None:
 
 
 def squash(graph: Graph, kind: str, x: int, output: int) -> None:
-    """LOGISTIC or TANH, value by value."""
+    """LOGISTIC, TANH or RELU, value by value."""
     graph.operator(kind, [x], [output], _FIRST_INT8)
 
 

@@ -1,0 +1,53 @@
+"""Which dense parts of a file are layers and which is the head: the last one, if nothing recurrent follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edge_lstm.importers.chain import Activation, DenseLayer, LastStep, Part, Recurrent, Stretch, dense_weights
+from edge_lstm.model import DenseLayerWeights, DenseWeights
+
+
+def with_dense_layers(parts: Sequence[Part]) -> list[Part]:
+    """The parts, where dense ones before the head are layers that have taken their scaling and activation in."""
+    made = list(parts)
+    weighty = [k for k, part in enumerate(parts) if isinstance(part.does, DenseWeights | Recurrent)]
+    for k in weighty[:-1]:
+        if isinstance(made[k].does, DenseWeights):
+            _take_in(made, k)
+    return made
+
+
+def _take_in(parts: list[Part], place: int) -> None:
+    """Replace the head at ``place`` by a layer, and what belongs to it by nothing."""
+    weights, activation = parts[place].does, "linear"
+    for k in range(place + 1, len(parts)):
+        does = parts[k].does
+        if parts[k].obstacle or not (does is None or isinstance(does, LastStep | Stretch | Activation)):
+            break
+        if isinstance(does, Stretch) and isinstance(weights, DenseWeights):
+            weights = affine(weights, does)
+            parts[k] = replace(parts[k], does=None, note="in the weights of the dense layer")
+        if isinstance(does, Activation):
+            if does.name not in _SQUASHING:
+                parts[k] = replace(parts[k], obstacle=f"is a {does.name} between layers; {_BETWEEN}")
+                break
+            activation = does.name
+            parts[k] = replace(parts[k], does=None, note="of the dense layer")
+            break
+    if isinstance(weights, DenseWeights):
+        layer = DenseLayerWeights(weights.weights[None], weights.bias[None], activation)  # type: ignore[arg-type]
+        parts[place] = replace(parts[place], does=DenseLayer(layer), note=f"{layer.units} units, a dense layer")
+
+
+_SQUASHING = ("relu", "tanh", "sigmoid")
+_BETWEEN = f"only {', '.join(_SQUASHING)} can be there"
+
+
+def affine(head: DenseWeights, stretch: Stretch) -> DenseWeights:
+    """The dense part whose outputs are those of ``head``, stretched."""
+    scale, offset = (np.broadcast_to(values, (head.outputs,)) for values in (stretch.scale, stretch.offset))
+    return dense_weights(scale[:, None] * head.weights, scale * head.bias + offset)
