@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from board_nets import check_core, layout_of
 from c_nets import place, random_codes, random_gated, random_native, run
+from extreme_nets import with_shifts
 
 from edge_lstm.board import load_core
 from edge_lstm.reference import network, trace
@@ -27,6 +28,7 @@ CHAINS = [
     ([33, 17, 16, 15, 9, 8, 7, 3, 2, 1, 1], 64, 8),
     ([64, 2, 33, 3, 17, 7, 16, 8, 15, 9, 1, 5, 6, 4], 1, 0),
     ([1, 16, 1, 33, 8, 64, 3, 9, 7, 7, 2, 15, 15], 2, 12),
+    ([4, 5, 6, 7, 8, 9, 10, 11, 24, 25, 40, 41, 17, 32, 3], 3, 9),
 ]
 """Units of a stack, inputs, hidden bits. Behind an odd layer, x and h begin in the middle of a word."""
 
@@ -78,33 +80,21 @@ def test_long_sums_go_in_passes(core, scheme, features, units):
 
 @pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("features", [*range(1, 11), 16, 17, 24, 25, 33, 40, 41])
-def test_any_number_of_features(core, scheme, features):
-    """On Cortex-M4 plain ones up to 8, and the first that share halfwords; groups of columns whole and split."""
-    for units in (1, 4, 7):
-        model = gru(features, features, [units], scheme)
-        check_core(core, model, random_codes(model, 24))
+def test_any_format_of_the_rows(core, scheme):
+    """A layer each, over few features and over more."""
+    model = gru(2, 3, [*range(4, 13), *range(4, 13)], scheme)
+    layers = [replace(layer, row_bits=4 + k % 9) for k, layer in enumerate(model.layers)]
+    check_core(core, replace(model, layers=tuple(layers)), random_codes(model, 60))
 
 
 @pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("row_bits", range(4, 13))
-def test_any_format_of_the_rows(core, scheme, row_bits):
-    for features in (3, 11):
-        model = changed(gru(row_bits, features, [6], scheme, row_bits), lambda _: {}, row_bits=row_bits)
-        check_core(core, model, random_codes(model, 60))
-
-
-@pytest.mark.parametrize("core", HEADERS)
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(
-    "shifts", [[9], [26], [9, 26], [26, 9], [24, 25], [25], range(9, 27), range(26, 8, -1), [9, 10, 24, 25, 26]]
-)
+@pytest.mark.parametrize("shifts", [[9], [26], [26, 9], [24, 25], range(9, 27), range(26, 8, -1)])
 def test_any_shifts(core, scheme, shifts):
-    for features in (5, 12):
-        model = changed(gru(1, features, [9], scheme), lambda block: {"shift": np.resize(shifts, len(block.shift))})
-        assert own_kernel(core, model)
-        check_core(core, model, random_codes(model, 40))
+    """Of rows over few features and over more."""
+    model = with_shifts(gru(1, 5, [9, 12, 9], scheme), shifts)
+    assert own_kernel(core, model)
+    check_core(core, model, random_codes(model, 40))
 
 
 @pytest.mark.parametrize("core", HEADERS)
@@ -118,24 +108,22 @@ def test_shifts_that_no_quantiser_gives_leave_the_layer_to_the_c_of_all_cores(co
 @pytest.mark.parametrize("core", HEADERS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("shift", [9, 15, 16, 26])
-@pytest.mark.parametrize("features", [4, 12])
-def test_sums_at_both_limits(core, scheme, shift, features):
+def test_sums_at_both_limits(core, scheme, shift):
     """Every pair of limits of the rows over x and over h meets in some gate, under the largest multiplier."""
     largest = (1 << 23) - 1
+    cycles = [largest, -largest, 1, -1, 0], [largest, -largest, -1, 0]
 
-    def block_of(block):
+    def limit(block, cycle):
         rows = len(block.bias)
-        cycle = [largest, -largest, 1, -1, 0] if block.weights.shape[1] == features else [largest, -largest, -1, 0]
-        return {
-            "weights": np.zeros_like(block.weights),
-            "bias": np.resize(cycle, rows),
-            "multiplier": np.full(rows, 255),
-            "shift": np.full(rows, shift),
-        }
+        values = {"bias": np.resize(cycle, rows), "multiplier": np.full(rows, 255), "shift": np.full(rows, shift)}
+        return replace(block, weights=np.zeros_like(block.weights), **values)
 
-    for row_bits in (4, 11, 12):
-        model = changed(gru(3, features, [21], scheme), block_of, row_bits=row_bits)
-        check_core(core, model, random_codes(model, 12))
+    model = gru(3, 4, [21, 22, 12, 21, 21], scheme)
+    layers = [
+        replace(layer, row_bits=row_bits, blocks=tuple(map(limit, layer.blocks, cycles)))
+        for layer, row_bits in zip(model.layers, (12, 11, 4, 12, 10), strict=True)
+    ]
+    check_core(core, replace(model, layers=tuple(layers)), random_codes(model, 3))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
