@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import READERS, keras_layers, onnx_nodes, onnx_recurrent, torch_file
+from edge_lstm.importers import READERS, keras_layers, onnx_nodes, onnx_recurrent, tf_values, tflite_file, torch_file
 from edge_lstm.importers.cells import NAMES
 from edge_lstm.importers.compare import BOUND, outputs_as_in_file
 from edge_lstm.importers.given import Given
@@ -35,7 +35,7 @@ def page() -> str:
             "Made from the code by `docs/make_import_table.py`. What stands in the way of an import is refused by its",
             "name, with the nearest change; `edge-lstm import FILE --check` lists a file's layers.",
             "",
-            f"Files: {', '.join(f'`{ending}`' for ending in READERS)}.",
+            f"Files: {', '.join(f'`{ending}`' for ending in READERS)}, and the folder of a TensorFlow SavedModel.",
             "",
             "## Cells",
             "",
@@ -67,6 +67,24 @@ def page() -> str:
             "The node tests of the package onnx for these operators:",
             "",
             *_table(("test", "result"), node_tests().items()),
+            "",
+            "## TFLite",
+            "",
+            "The fused LSTM of the Keras 2 converter, in float32, int8, or int8 weights alone; LSTM, GRU and simple",
+            "RNN in the loops that Keras 3 converts to; an unrolled LSTM; LSTM files of `edge-lstm export`. Weights of",
+            "int8 are code times scale: the rounding of the original stays in them, and the comparison allows for it.",
+            "",
+            *_table(("operator", "what becomes of it"), _tflite_operators()),
+            "",
+            *_table(("operand of a fused LSTM", "refused because"), _tflite_operands()),
+            "",
+            "## SavedModel",
+            "",
+            "Of Keras 3 (`model.export`, `tf.saved_model.save`) and Keras 2, without TensorFlow: the graph is followed",
+            "from the input to the output, and what its loops compute must be an LSTM, a GRU or a simple RNN. It is",
+            "not run to read it; for the comparison only if it does nothing but compute. Refused by name:",
+            "",
+            *_table(("operator", "refused because"), [(f"`{n}`", w) for n, w in tf_values.REFUSED.items()]),
             "",
             "## PyTorch",
             "",
@@ -137,6 +155,21 @@ def _onnx_operators() -> Iterator[tuple[str, str]]:
     for name, why in onnx_nodes.REFUSED.items():
         yield f"`{name}`", f"refused: {why}"
     yield "others", f"refused: {onnx_nodes.UNKNOWN}"
+
+
+def _tflite_operators() -> Iterator[tuple[str, str]]:
+    for name in (*tflite_file.TAKEN, *tflite_file.MOVES):
+        yield f"`{name}`", "taken"
+    yield "`WHILE`", "taken, if its body is an LSTM, a GRU or a simple RNN"
+    for name, why in tflite_file.REFUSED.items():
+        yield f"`{name}`", f"refused: {why}"
+    yield "others", f"refused: {tflite_file.UNKNOWN}"
+
+
+def _tflite_operands() -> Iterator[tuple[str, str]]:
+    for places, why in tflite_file.VARIANTS:
+        yield ", ".join(map(str, places)), why
+    yield "1, 5 absent", tflite_file.COUPLED
 
 
 def _onnx_attributes() -> Iterator[tuple[str, str, str]]:

@@ -39,7 +39,7 @@ MODELS: dict[str, Any] = {
     "w8a16": lambda: native_model("w8a16", features=9, units=(32,), outputs=6),
     "w8a8": lambda: native_model("w8a8", units=(7, 5), window=20),
     "float": lambda: float_model(units=(7, 5), kind="regress"),
-    "float of every cell": lambda: stacked(*STACKS["mixed"]),
+    "float of every cell": lambda: stacked(5, (*STACKS["mixed"][1], ("dense-relu", 4), ("dense-tanh", 3)), 3),
 }
 
 
@@ -163,11 +163,14 @@ def test_the_stack_is_bounded(tmp_path: Path, kind: str) -> None:
     """Every frame has a size known at compile time, and all of them together are under 512 bytes."""
     units = place(tmp_path, device_sources(MODELS[kind]()))
     run([*NATIVE_COMPILERS[0], "-std=c99", "-Os", "-fstack-usage", "-c", *units], tmp_path)
-    frames = [line.split("\t") for path in tmp_path.glob("*.su") for line in path.read_text().splitlines()]
-    assert frames
-    assert {bound for _, _, bound in frames} == {"static"}
-    # Nothing recurses, so no path of calls is deeper than all frames at once.
-    assert sum(int(size) for _, size, _ in frames) < 512
+    frames = {path.stem: [line.split("\t") for line in path.read_text().splitlines()] for path in tmp_path.glob("*.su")}
+    assert any(frames.values())
+    assert {bound for file in frames.values() for _, _, bound in file} == {"static"}
+    sizes = {name: sum(int(size) for _, size, _ in file) for name, file in frames.items()}
+    # Nothing recurses, so no path of calls is deeper than all frames at once; of float cells, which have a file each
+    # and call no other, one at a time is on it.
+    cells = [size for name, size in sizes.items() if name.endswith("_float") and name != "el_float"]
+    assert sum(sizes.values()) - sum(cells) + max(cells, default=0) < 512
 
 
 def test_the_same_model_gives_the_same_files(tmp_path: Path) -> None:

@@ -365,16 +365,39 @@ def test_without_h5py_the_extra_is_named(files, monkeypatch):
     assert "pip install 'edge-lstm[import]'" in refused(files / "softmax.h5", "--check", code=3)
 
 
+def loop(path: Path) -> None:
+    while True:
+        pass
+
+
 @pytest.mark.parametrize(
     ("read", "says"),
-    [(lambda path: time.sleep(60), "takes over 0 s"), (lambda path: os.abort(), "crashes")],
-    ids=["hang", "crash"],
+    [
+        (lambda path: time.sleep(60), "takes over 0.1 s"),
+        (loop, "takes over 0.1 s"),
+        (lambda path: os.abort(), "crashes"),
+    ],
+    ids=["sleep", "loop", "crash"],
 )
 def test_a_file_that_hangs_or_crashes_its_library_is_refused(monkeypatch, tmp_path, read, says):
-    """Damaged HDF5 has done so; the process that tried it first is ended."""
-    monkeypatch.setattr(trial, "SECONDS", 0.2)
+    """Damaged HDF5 has done so; the process that tried it first is ended, by its own time if it uses any."""
+    monkeypatch.setattr(trial, "SECONDS", 0.1)
+    monkeypatch.setattr(trial, "ASLEEP", 0.2 if "sleep" in read.__code__.co_names else 100.0)
     with pytest.raises(ModelError, match=says):
         trial.try_first(read, tmp_path / "x.h5")
+
+
+def test_the_first_try_gets_no_more_memory_than_a_file_of_its_size_can_need(tmp_path):
+    """What damage claims is not allocated; the error of the try is the one that is said."""
+
+    def take(path: Path) -> None:
+        try:
+            bytearray(2**30)
+        except MemoryError as error:
+            raise ModelError("no memory") from error
+
+    with pytest.raises(ModelError, match="no memory"):
+        trial.try_first(take, tmp_path / "x.h5")
 
 
 def test_a_file_that_the_installed_keras_cannot_run_is_imported_and_said_so(files, tmp_path):
@@ -386,4 +409,4 @@ def test_a_file_that_the_installed_keras_cannot_run_is_imported_and_said_so(file
     )
     done = run(path, "-o", tmp_path / "m.safetensors")
     assert done.exit_code == 0
-    assert "not compared: the Keras that is installed cannot run it" in done.stdout
+    assert "not compared: the keras that is installed cannot run it" in done.stdout

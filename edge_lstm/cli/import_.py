@@ -66,11 +66,11 @@ def import_(
 ) -> None:
     """Take over a network trained by Keras, PyTorch or others.
 
-    Takes .keras, .h5, .onnx, and a PyTorch state dict as .safetensors, .pt or .pth: layers of LSTM, GRU and simple RNN
-    and dense ones in a row, and a dense head, by their weights alone. An .onnx file of edge-lstm comes back with its
-    names and its scaling. No code in the file is run. What cannot be taken is named; --check lists it, and the exit
-    code is 2 if something stands in the way. The import is compared with the original over random sequences where its
-    runtime is installed.
+    Takes .keras, .h5, .onnx, .tflite, the folder of a TensorFlow SavedModel, and a PyTorch state dict as .safetensors,
+    .pt or .pth: layers of LSTM, GRU and simple RNN and dense ones in a row, and a dense head, by their weights alone.
+    An .onnx file of edge-lstm comes back with its names and its scaling. No code in the file is run. What cannot be
+    taken is named; --check lists it, and the exit code is 2 if something stands in the way. The import is compared
+    with the original over random sequences where its runtime is installed.
     """
     from edge_lstm.errors import ProjectError
     from edge_lstm.importers import read
@@ -124,10 +124,12 @@ def _stack(model: FloatModel) -> str:
 def _said(compared: Compared) -> str:
     if compared.error is None:
         return f"not compared: {compared.not_run}"
-    return (
-        f"equal to {compared.runtime} within {compared.error:.1e} of the largest output, over {compared.sequences} "
-        f"sequences of {compared.steps} steps, whole and step by step"
+    near = (
+        f"as near to {compared.runtime} as its rounding lets it be, {compared.error:.2f} of the outputs' deviation"
+        if compared.rounded
+        else f"equal to {compared.runtime} within {compared.error:.1e} of the largest output"
     )
+    return f"{near}, over {compared.sequences} sequences of {compared.steps} steps, whole and step by step"
 
 
 def _print_check(rows: Sequence[Row], as_json: bool) -> int:

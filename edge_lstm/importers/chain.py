@@ -85,6 +85,16 @@ class Part:
     obstacle: str = ""
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The numbers a quantised input can be: ``(code - zero) · scale`` for codes of ``lowest`` to ``highest``."""
+
+    scale: float
+    zero: int
+    lowest: int
+    highest: int
+
+
 @dataclass(frozen=True, eq=False)
 class Chain:
     """A file's parts in the order of computation.
@@ -99,6 +109,8 @@ class Chain:
         carried: whether the file's layers carry their state from one call to the next, as a stream does.
         states: further inputs by name, which are zero where a stream begins; None in a shape is the batch.
         said: what the file says of itself.
+        rounded: whether the original computes with quantised numbers, so that the import can only be near it.
+        grid: of its input, where that is quantised.
     """
 
     format: str
@@ -111,6 +123,8 @@ class Chain:
     carried: bool = False
     states: tuple[tuple[str, tuple[int | None, ...]], ...] = ()
     said: Given = NOTHING
+    rounded: bool = False
+    grid: Grid | None = None
 
 
 def part(name: str, kind: str, build: Callable[[], Does | None], note: str = "") -> Part:

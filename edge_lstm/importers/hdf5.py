@@ -32,9 +32,15 @@ def open_hdf5(source: Path | bytes, where: Path) -> Iterator[Any]:
     try:
         with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
             yield file
-    # What the library says of a damaged file depends on where the damage is.
-    except (OSError, RuntimeError, KeyError, ValueError, UnicodeDecodeError, OverflowError) as error:
+    except _DAMAGE as error:
         raise ModelError(f"{where}: not a whole HDF5 file ({_first(error)}); save the model again") from error
+
+
+_DAMAGE = (
+    *(OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, UnicodeDecodeError),
+    *(OverflowError, MemoryError, NotImplementedError),
+)
+"""What the library says of a damaged file, depending on where the damage is."""
 
 
 def _first(error: Exception) -> str:
