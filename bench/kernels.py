@@ -1,4 +1,4 @@
-"""Instructions of one LSTM step on every core, beside CMSIS-NN's and the targets; bytes are compared in the same run.
+"""Instructions of a step of an LSTM and of a GRU on every core, beside CMSIS-NN's; bytes are compared in the same run.
 
     python bench/kernels.py [CORE ...]
 
@@ -90,14 +90,14 @@ class Subject:
     ram_bytes: int
 
 
-def native(core: Core, features: int, units: int, scheme: Any) -> Subject:
-    model, codes = random_native(features, (units,), OUTPUTS, scheme)
+def native(core: Core, cell: str, features: int, units: int, scheme: Any) -> Subject:
+    model, codes = random_native(features, (units,), OUTPUTS, scheme, cell=cell)
     chosen, layout = kernel_set(core.kernels), Layout(features, OUTPUTS, (units,))
     sources, expected = write_c(model, kernel_set_name=core.kernels), trace(network(model), codes)
     return Subject(sources, layout, codes, expected, constant_bytes(model, chosen), native_state_bytes(model, chosen))
 
 
-def tflm(core: Core, features: int, units: int, _scheme: Any) -> Subject:
+def tflm(core: Core, _cell: str, features: int, units: int, _scheme: Any) -> Subject:
     model, codes = random_tflite(features, (units,), OUTPUTS)
     chosen = tflm_kernel_set(core.kernels)
     layout = Layout(features, OUTPUTS, (units,), cell="<i2", hidden="i1", code="i1")
@@ -107,19 +107,25 @@ def tflm(core: Core, features: int, units: int, _scheme: Any) -> Subject:
     )
 
 
-VARIANTS = {("native", "w8a16"): native, ("native", "w8a8"): native, ("tflm", "w8a8"): tflm}
-"""Arithmetic and scheme → what makes its subject."""
+VARIANTS = {
+    ("lstm", "native", "w8a16"): native,
+    ("lstm", "native", "w8a8"): native,
+    ("lstm", "tflm", "w8a8"): tflm,
+    ("gru", "native", "w8a16"): native,
+    ("gru", "native", "w8a8"): native,
+}
+"""Cell, arithmetic and scheme → what makes its subject."""
 
 
-def measure(core: Core, arithmetic: str, scheme: str, features: int, units: int) -> Row:
+def measure(core: Core, cell: str, arithmetic: str, scheme: str, features: int, units: int) -> Row:
     """One kernel on one core; a wrong byte ends the run."""
-    subject = VARIANTS[arithmetic, scheme](core, features, units, scheme)
+    subject = VARIANTS[cell, arithmetic, scheme](core, cell, features, units, scheme)
     image = program(core, subject.sources)
     done = emulate(core, image, subject.layout, [subject.codes], None)
     require_equal(core, subject, done.traces[0])
     return Row(
         core.name,
-        "lstm",
+        cell,
         features,
         units,
         arithmetic,
@@ -154,13 +160,13 @@ def main(asked: list[str]) -> None:
         if not core.emulator:
             print(f"{core.name}: unchecked, no emulator")
             continue
-        for arithmetic, scheme in VARIANTS:
+        for variant in VARIANTS:
             try:
-                found = [measure(core, arithmetic, scheme, f, h) for f, h in SHAPES if fits(core, f, h)]
+                found = [measure(core, *variant, f, h) for f, h in SHAPES if fits(core, f, h)]
             except MissingDependencyError as error:
                 sys.exit(f"{core.name}: {error}")
+            print(line(core, found, rows))
             rows += found
-            print(line(core, found))
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n")
     print(f"\n{len(rows)} kernels, every output and state equal to the reference: {RESULT}")
@@ -171,19 +177,31 @@ def fits(core: Core, features: int, units: int) -> bool:
     return core.kernels != "avr" or 4 * units * (features + units) < 24_000
 
 
-def line(core: Core, rows: list[Row]) -> str:
+def line(core: Core, rows: list[Row], before: list[Row]) -> str:
+    """A variant, and what it is to be compared with: CMSIS-NN, or the LSTM of the same sizes in ``before``."""
     counts = "  ".join(f"{row.instructions:>8,}" for row in rows)
     kind = "tflm" if rows[0].arithmetic == "tflm" else rows[0].scheme
-    text = f"{core.name:<14}{core.kernels:<9}{kind:<6}{counts}   code {rows[0].code_bytes}..{rows[-1].code_bytes} B"
-    text += f", stack {rows[-1].stack_bytes} B, {rows[0].emulator}"
-    if core.name in CMSIS_NN and kind == "w8a16":
+    text = f"{core.name:<14}{core.kernels:<9}{rows[0].cell:<5}{kind:<6}{counts}"
+    text += f"   code {rows[0].code_bytes}..{rows[-1].code_bytes} B, constants {rows[0].const_bytes}.."
+    text += f"{rows[-1].const_bytes} B, stack {rows[-1].stack_bytes} B, {rows[0].emulator}"
+    if rows[0].cell != "lstm":
+        shares = "  ".join(f"{row.instructions / of_lstm(row, before):>8.3f}" for row in rows)
+        return text + "\n" + " " * 14 + f"{'of an LSTM':<20}" + shares
+    if core.name in CMSIS_NN and rows[0].scheme == "w8a16":
         peer = CMSIS_NN[core.name][: len(rows)]
         floor = [SUMS[core.name] * 4 * row.units * (row.inputs + row.units) for row in rows]
         ratios = "  ".join(f"{p / row.instructions:>7.1f}x" for p, row in zip(peer, rows, strict=True))
-        text += "\n" + " " * 14 + f"{'CMSIS-NN':<15}" + "  ".join(f"{p:>8,}" for p in peer)
-        text += "\n" + " " * 14 + f"{'fewer by':<15}" + ratios
-        text += "\n" + " " * 14 + f"{'floor: the sums':<15}" + "  ".join(f"{int(f):>8,}" for f in floor)
+        text += "\n" + " " * 14 + f"{'CMSIS-NN':<20}" + "  ".join(f"{p:>8,}" for p in peer)
+        text += "\n" + " " * 14 + f"{'fewer by':<20}" + ratios
+        text += "\n" + " " * 14 + f"{'floor: the sums':<20}" + "  ".join(f"{int(f):>8,}" for f in floor)
     return text
+
+
+def of_lstm(row: Row, before: list[Row]) -> int:
+    """Instructions of the LSTM of that size and scheme."""
+    asked = row.core, "lstm", row.inputs, row.units, row.arithmetic, row.scheme
+    (found,) = (r for r in before if (r.core, r.cell, r.inputs, r.units, r.arithmetic, r.scheme) == asked)
+    return found.instructions
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ Counts of instructions depend on the shape and hardly on the values, so figures 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.cell_weights import CellWeights, GruWeights
 from edge_lstm.integer import NativeModel, Scheme, TfliteModel
 from edge_lstm.model import DenseWeights, FloatModel, Interface, LstmWeights, Scaling, Task
 from edge_lstm_calibration import calibrate, quantise_native, quantise_tflite
@@ -18,16 +19,33 @@ from edge_lstm_calibration import calibrate, quantise_native, quantise_tflite
 STEPS = 64
 
 
-def random_float(features: int, units: Sequence[int], outputs: int, seed: int = 0) -> FloatModel:
-    """Recurrent weights of norm near one, a forget bias of one, scaled inputs."""
+def _lstm(rng: np.random.Generator, units: int, width: int) -> LstmWeights:
+    """A forget bias of one."""
+    kernel, recurrent, bias = _gates(rng, 4, units, width)
+    bias[1] += 1.0
+    return LstmWeights(kernel, recurrent, bias)
+
+
+def _gru(rng: np.random.Generator, units: int, width: int) -> GruWeights:
+    """Resets after the product."""
+    return GruWeights(*_gates(rng, 3, units, width), rng.normal(0, 0.2, units))
+
+
+def _gates(rng: np.random.Generator, gates: int, units: int, width: int) -> tuple[Any, Any, Any]:
+    kernel = rng.normal(0, 1 / np.sqrt(width), (gates, units, width))
+    recurrent = rng.normal(0, 1 / np.sqrt(units), (gates, units, units))
+    return kernel, recurrent, rng.normal(0, 0.2, (gates, units))
+
+
+_CELLS: dict[str, Callable[[np.random.Generator, int, int], CellWeights]] = {"lstm": _lstm, "gru": _gru}
+
+
+def random_float(features: int, units: Sequence[int], outputs: int, seed: int = 0, cell: str = "lstm") -> FloatModel:
+    """Recurrent weights of norm near one, scaled inputs; ``cell`` is ``lstm`` or ``gru``."""
     rng = np.random.default_rng(seed)
     layers, width = [], features
     for count in units:
-        kernel = rng.normal(0, 1 / np.sqrt(width), (4, count, width))
-        recurrent = rng.normal(0, 1 / np.sqrt(count), (4, count, count))
-        bias = rng.normal(0, 0.2, (4, count))
-        bias[1] += 1.0
-        layers.append(LstmWeights(kernel, recurrent, bias))
+        layers.append(_CELLS[cell](rng, count, width))
         width = count
     head = DenseWeights(rng.normal(0, 1 / np.sqrt(width), (outputs, width)), rng.normal(0, 0.1, outputs))
     channels, names = (tuple(f"{word}{k}" for k in range(n)) for word, n in (("channel", features), ("class", outputs)))
@@ -42,10 +60,10 @@ def smooth(features: int, steps: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def random_native(
-    features: int, units: Sequence[int], outputs: int, scheme: Scheme, seed: int = 0
+    features: int, units: Sequence[int], outputs: int, scheme: Scheme, seed: int = 0, cell: str = "lstm"
 ) -> tuple[NativeModel, NDArray[Any]]:
     """An integer model and (STEPS, C) codes for it."""
-    model, series = _model_and_series(features, units, outputs, seed)
+    model, series = _model_and_series(features, units, outputs, seed, cell)
     native = quantise_native(model, calibrate(model, series), scheme)
     return native, native.encoding.encode(series[0][:STEPS])
 
@@ -58,6 +76,6 @@ def random_tflite(features: int, units: Sequence[int], outputs: int, seed: int =
 
 
 def _model_and_series(
-    features: int, units: Sequence[int], outputs: int, seed: int
+    features: int, units: Sequence[int], outputs: int, seed: int, cell: str = "lstm"
 ) -> tuple[FloatModel, list[NDArray[np.float32]]]:
-    return random_float(features, units, outputs, seed), [smooth(features, 256, seed + k) for k in range(4)]
+    return random_float(features, units, outputs, seed, cell), [smooth(features, 256, seed + k) for k in range(4)]

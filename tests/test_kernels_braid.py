@@ -11,7 +11,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 from board_nets import check_core, layout_of
-from c_nets import place, random_codes, random_native, run
+from c_nets import place, random_codes, random_gated, random_native, run
+from extreme_nets import with_largest_sums
+from extreme_nets import with_shifts as with_shifts_of_all_layers
 
 from edge_lstm.arithmetic.native import sigmoid_table
 from edge_lstm.board import load_core
@@ -26,6 +28,8 @@ from edge_lstm_export.emulators import emulate, program
 CORES = ("cortex-m0plus", "cortex-m3")
 SCHEMES = ("w8a16", "w8a8")
 GCC = "arm-none-eabi-gcc"
+
+OTHERS = [("gru", 3), ("rnn", 5), ("dense", 6), ("fastgrnn", 7), ("gru-before", 2)]
 
 REACH = {
     ("cortex-m0plus", 8, 16): 5_950,
@@ -100,6 +104,19 @@ def test_sums_at_both_ends_of_their_range_come_apart(core):
     still = replace(model.encoding, low=np.zeros(1), high=np.zeros(1))
     model = replace(model, layers=(replace(layer, blocks=(rows,)),), encoding=still)
     check_core(core, model, np.zeros((3, 1), np.int64))
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_rows_of_other_cells_come_apart_at_any_shift_and_limit(core, scheme):
+    """Rows by fours, and what is over; the rows of a layer alone, for no cell of these sets has more of its own."""
+    model = random_gated(3, 5, OTHERS, 3, scheme)
+    for each in (
+        model,
+        with_shifts_of_all_layers(model, range(9, 27)),
+        *(with_largest_sums(model, shift) for shift in (9, 15, 26)),
+    ):
+        check_core(core, each, random_codes(each, 12))
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -201,7 +218,8 @@ def test_the_table_gives_sigma_of_every_pre_activation():
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_clang_and_gcc_compile_the_sources_without_a_warning(core, target, scheme, tmp_path):
     """Linking and running is for the toolchains of the core."""
-    sources = write_c(random_native(1, 5, [9, 120], 3, scheme), kernel_set_name=load_core(core).kernels)
+    model = random_gated(1, 5, [("lstm", 9), ("lstm", 120), ("gru", 3)], 3, scheme)
+    sources = write_c(model, kernel_set_name=load_core(core).kernels)
     names = place(tmp_path, sources)
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffreestanding", "-c"]
     clang, gcc = shutil.which("clang"), shutil.which(GCC)

@@ -63,7 +63,7 @@ def measure(shape: Shape, board: Board, rate_hz: float | None = None) -> Fit:
 
 
 def model_of_noughts(shape: Shape, interface: Interface) -> NativeModel:
-    """All weights 0, with multipliers and shifts that every kernel takes."""
+    """All weights 0, with multipliers and shifts that every kernel takes; no kernel takes longer for others."""
     cells = shape.cells or (NativeLstm.cell,) * len(shape.units)
     pairs = zip(cells, shape.layers, strict=True)
     layers = tuple(_layer(cell, features, units, shape.scheme) for cell, (features, units) in pairs)
@@ -95,8 +95,18 @@ def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:
         more |= {"candidate": np.zeros(units), "zeta": 0, "nu": 0, "reach_bits": 0}
     if kind is NativeDense:
         more |= {"activation": "relu", "reach_bits": 0}
-    blocks = tuple(_noughts(n * units, features if over == "x" else units) for n, over in kind.rows)
+    blocks = tuple(
+        _noughts(n * units, features) if over == "x" else _saturating(_noughts(n * units, units))
+        for n, over in kind.rows
+    )
     return kind(blocks, **more)
+
+
+def _saturating(over_h: Affine) -> Affine:
+    """A unit whose rows saturate: kernels of layers without one may be shorter, and weights will tell."""
+    bias = np.array(over_h.bias)
+    bias[:: over_h.weights.shape[1]] = 1 << 20
+    return replace(over_h, bias=bias)
 
 
 def _noughts(rows: int, columns: int) -> Affine:

@@ -1,14 +1,17 @@
-"""Layers other than LSTMs as C: their blocks by the kernel set's rows, joined by the same C on every core."""
+"""Layers other than LSTMs as C: by a kernel of the set's own where it has one, else the same C on every core.
+
+That C joins what the rows of the set's head give over each block; a set may have some of it in a file of its own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from edge_lstm.integer import NativeCell, NativeDense, NativeFastGrnn
-from edge_lstm_export.c_source.kernel_sets.base import Constant, KernelSet, Written, bytes_of, declare
+from edge_lstm_export.c_source.kernel_sets.base import CellKernel, Constant, KernelSet, Written, bytes_of, declare
 
 COMMON_FILES = ("el_gated.h", "el_sigmoid.c", "el_sigmoid.h")
-HEADER = "el_gated.h"
+_HEADER = "el_gated.h"
 
 _BLOCKS = ("over_x", "over_h", "over_reset")
 _CONSTANT_BYTES, _HEAD_BYTES = 24, 12
@@ -36,17 +39,39 @@ _KERNELS = {
 
 
 def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
-    """Those of ``kernels/`` that a layer needs beside those that every layer of the set does."""
+    """Those of ``kernels/`` that a layer needs beside the set's own."""
+    own = _own_kernel(layer, chosen)
+    if own is not None:
+        return own.files
     file = _KERNELS[layer.cell].file
     return (*COMMON_FILES, chosen.instead.get(file, file))
 
 
-def gated_work_words(layer: NativeCell) -> int:
+def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
+    """Those that declare what a layer's constants are made of, beside the set's own."""
+    return (_HEADER,) if _own_kernel(layer, chosen) is None else ()
+
+
+def gated_work_words(layer: NativeCell, chosen: KernelSet) -> int:
     """Scratch, in 4 bytes each."""
+    own = _own_kernel(layer, chosen)
+    if own is not None:
+        return own.work_words(layer)
     return -(-_KERNELS[layer.cell].scratch * layer.units // 2)
 
 
 def write_gated(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
+    """A layer and the kernel for it."""
+    own = _own_kernel(layer, chosen)
+    return _write_joined(layer, name, chosen) if own is None else own.layer(layer, name)
+
+
+def _own_kernel(layer: NativeCell, chosen: KernelSet) -> CellKernel | None:
+    own = chosen.cells.get(layer.cell)
+    return own if own is not None and own.serves(layer) else None
+
+
+def _write_joined(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
     """An ``el_gated`` over one ``el_head`` a block."""
     rows = {block: chosen.head(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, layer.blocks, strict=False)}
     text = [written.text for written in rows.values()]

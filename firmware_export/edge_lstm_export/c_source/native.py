@@ -9,7 +9,7 @@ from edge_lstm.errors import ExportError
 from edge_lstm.integer import Affine, NativeLayer, NativeLstm, NativeModel, TfliteModel
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.blueprint import cells_line, physical_gains, require_counts, state_bytes, table
-from edge_lstm_export.c_source.gated import HEADER, gated_files, gated_work_words, write_gated
+from edge_lstm_export.c_source.gated import gated_files, gated_headers, gated_work_words, write_gated
 from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem, softmax_call
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.c_source.kernel_sets.base import Array, KernelSet, Written
@@ -65,7 +65,8 @@ def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:
 
 def _work_words(model: NativeModel, chosen: KernelSet) -> int:
     return max(
-        chosen.work_words(layer) if isinstance(layer, NativeLstm) else gated_work_words(layer) for layer in model.layers
+        chosen.work_words(layer) if isinstance(layer, NativeLstm) else gated_work_words(layer, chosen)
+        for layer in model.layers
     )
 
 
@@ -130,8 +131,9 @@ def _blocks(model: NativeModel) -> list[Affine]:
 
 def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
     layers, head = _layers(model, chosen), _head(model, chosen)
-    gated = [] if all(isinstance(layer, NativeLstm) for layer in model.layers) else [HEADER]
-    includes = [f'#include "{header}"\n' for header in (f"{model_stem(prefix)}.h", *chosen.headers, *gated)]
+    gated = [gated_headers(layer, chosen) for layer in model.layers if not isinstance(layer, NativeLstm)]
+    headers = dict.fromkeys([f"{model_stem(prefix)}.h", *chosen.headers, *(name for each in gated for name in each)])
+    includes = [f'#include "{header}"\n' for header in headers]
     both = list(zip(layers, model.layers, strict=True))
     rows = [f"{{{c.function}, {c.constants}, {x.features}, {x.units}, {x.hidden_bits}}}" for c, x in both]
     units, p = model.layers[-1].units, prefix.upper()

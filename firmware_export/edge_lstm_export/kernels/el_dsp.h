@@ -24,6 +24,23 @@ typedef struct {
     const int32_t *stream;
 } el_dsp_lstm;
 
+/* Constants of a GRU. Words of the stream, two units after two units, four parts each: n n' over h and over x, then
+ * z r z' r' over x and over h. Of a part:
+ *   rows          biases: of n, of P of n and n'; of z, of P of z and r, of z', of P of z' and r'
+ *   columns       weights, columns padded to pairs: a word of n and n', or one of z and r and one of z' and r'. Those of
+ *                 n lie from the last columns to the first, eight by eight, what is over first, each eight upwards
+ *   rows          multipliers, shifted to what SMMUL takes
+ * Rows over up to eight features are plain: a bias each, then row by row a word of two columns. */
+typedef struct {
+    const int32_t *sigmoid; /* segment of z = 0 */
+    int32_t half;           /* 2^14, which rounds what is reset */
+    int32_t to_cell;        /* 2^9 and -2^23: sigma of a candidate -> tanh, Q8.23 */
+    int32_t minus_one;
+    int32_t to_hidden;  /* SMMULR by it is c -> h */
+    const int32_t *end; /* of the stream */
+    const int32_t *stream;
+} el_dsp_gru;
+
 /* Constants of the head. Words, two rows after two rows: biases of the first and of P; weights, columns padded to
  * pairs; 2 multipliers, 2 shifts. An odd number of rows is padded by one of zeros. */
 

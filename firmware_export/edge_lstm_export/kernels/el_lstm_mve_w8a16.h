@@ -6,44 +6,8 @@
 
 #ifndef EL_MVE_W8A16_MACROS
 
-/* el_split: sums over sixteen columns; the first of a begin with vmladav, from nothing.
- * el_next_split: the same with the next codes of the scratch.
- * el_whole: sums over eight columns. */
-#define EL_MVE_W8A16_MACROS                                                                                            \
-    EL_MVE_MACROS                                                                                                      \
-    ".macro el_split mac, a, b\n"                                                                                      \
-    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
-    "\\mac\\().s8 r8, q0, \\a\n"                                                                                       \
-    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
-    "vmladava.s8 r0, q0, \\b\n"                                                                                        \
-    "\\mac\\().s8 r10, q1, \\a\n"                                                                                      \
-    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
-    "vmladava.s8 r2, q1, \\b\n"                                                                                        \
-    "\\mac\\().s8 r12, q0, \\a\n"                                                                                      \
-    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
-    "vmladava.s8 r4, q0, \\b\n"                                                                                        \
-    "\\mac\\().s8 lr, q1, \\a\n"                                                                                       \
-    "vmladava.s8 r6, q1, \\b\n"                                                                                        \
-    ".endm\n"                                                                                                          \
-    ".macro el_next_split\n"                                                                                           \
-    "vldrw.u32 q2, [r3], #16\n"                                                                                        \
-    "vldrw.u32 q3, [r3], #16\n"                                                                                        \
-    "el_split vmladava, q3, q2\n"                                                                                      \
-    ".endm\n"                                                                                                          \
-    ".macro el_whole codes\n"                                                                                          \
-    "vldrb.s16 q0, [r1], #8\n"                                                                                         \
-    "vldrb.s16 q1, [r1], #8\n"                                                                                         \
-    "vmladava.s16 r0, q0, \\codes\n"                                                                                   \
-    "vldrb.s16 q0, [r1], #8\n"                                                                                         \
-    "vmladava.s16 r2, q1, \\codes\n"                                                                                   \
-    "vldrb.s16 q1, [r1], #8\n"                                                                                         \
-    "vmladava.s16 r4, q0, \\codes\n"                                                                                   \
-    "vmladava.s16 r6, q1, \\codes\n"                                                                                   \
-    ".endm\n"
-#define EL_MVE_W8A16_END_MACROS                                                                                        \
-    ".purgem el_split\n"                                                                                               \
-    ".purgem el_next_split\n"                                                                                          \
-    ".purgem el_whole\n" EL_MVE_END_MACROS
+#define EL_MVE_W8A16_MACROS EL_MVE_MACROS EL_MVE_WIDE_MACROS
+#define EL_MVE_W8A16_END_MACROS EL_MVE_END_WIDE_MACROS EL_MVE_END_MACROS
 
 /* x and h into the scratch, then bytes of sixteen codes at a time, the low ones less 128. */
 #define EL_MVE_W8A16_COPY(features, units, split)                                                                      \

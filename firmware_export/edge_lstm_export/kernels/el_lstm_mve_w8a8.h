@@ -6,21 +6,11 @@
 
 #ifndef EL_MVE_W8A8_MACROS
 
-/* el_bytes: sums over sixteen columns; el_x, el_h: of x, of h; el_next_x, el_next_h: the next of the scratch.
+/* el_x, el_h: of x, of h; el_next_x, el_next_h: the next of the scratch.
  * el_kept: over a vector that stays in a register, if there are that many, of x or of h.
  * el_requantise: (m sum) >> s; as the high word of a product with m << 31 - up - s, doubled, where there is an `up`. */
 #define EL_MVE_W8A8_MACROS                                                                                             \
-    EL_MVE_MACROS                                                                                                      \
-    ".macro el_bytes codes, i, f, g, o\n"                                                                              \
-    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
-    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
-    "vmladava.s8 \\i, q0, \\codes\n"                                                                                   \
-    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
-    "vmladava.s8 \\f, q1, \\codes\n"                                                                                   \
-    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
-    "vmladava.s8 \\g, q0, \\codes\n"                                                                                   \
-    "vmladava.s8 \\o, q1, \\codes\n"                                                                                   \
-    ".endm\n"                                                                                                          \
+    EL_MVE_MACROS EL_MVE_NARROW_MACROS                                                                                 \
     ".macro el_x codes\nel_bytes \\codes, r0, r2, r4, r6\n.endm\n"                                                     \
     ".macro el_h codes\nel_bytes \\codes, r8, r10, r12, lr\n.endm\n"                                                   \
     ".macro el_next_x\nvldrw.u32 q2, [r3], #16\nel_x q2\n.endm\n"                                                      \
@@ -41,13 +31,12 @@
     ".endif\n"                                                                                                         \
     ".endm\n"
 #define EL_MVE_W8A8_END_MACROS                                                                                         \
-    ".purgem el_bytes\n"                                                                                               \
     ".purgem el_x\n"                                                                                                   \
     ".purgem el_h\n"                                                                                                   \
     ".purgem el_next_x\n"                                                                                              \
     ".purgem el_next_h\n"                                                                                              \
     ".purgem el_kept\n"                                                                                                \
-    ".purgem el_requantise\n" EL_MVE_END_MACROS
+    ".purgem el_requantise\n" EL_MVE_END_NARROW_MACROS EL_MVE_END_MACROS
 
 /* Low bytes of x and h into the scratch. */
 #define EL_MVE_W8A8_COPY(features, units, of_x)                                                                        \
@@ -55,13 +44,6 @@
     "movw r7, #16 * " EL_MVE_TEXT(of_x) "\n"                                                                           \
     "add r3, r6, r7\n"                                                                                                 \
     "mov r7, r5\n" EL_MVE_COPY("r7", units, "vstrb.16", "#8")
-
-/* h to eight bits. */
-#define EL_MVE_W8A8_SATURATE                                                                                           \
-    "vqshl.s32 q1, q1, #24\n"                                                                                          \
-    "vqshl.s32 q2, q2, #24\n"                                                                                          \
-    "vshr.s32 q1, q1, #24\n"                                                                                           \
-    "vshr.s32 q2, q2, #24\n"
 
 #endif
 
@@ -108,7 +90,7 @@ __attribute__((naked, noinline)) static void EL_LAYER(step)(const el_lstm *layer
             ".endr\n"
             "subs r7, r7, #1\n"
             "bne.w 3b\n"
-            EL_MVE_BLOCK_END(EL_LAYER_UNITS, EL_LAYER_HIDDEN_BITS, EL_MVE_W8A8_SATURATE)
+            EL_MVE_BLOCK_END(EL_LAYER_UNITS, EL_LAYER_HIDDEN_BITS, EL_MVE_NARROW_H)
             EL_MVE_LEAVE
             EL_MVE_W8A8_END_MACROS);
     /* clang-format on */

@@ -24,7 +24,11 @@
  *
  * Split columns: a code v is 256 a + b + 128 with a and b of eight bits, and a sum over sixteen columns takes one
  * instruction for a and one for b, where sixteen bits take two and load the weights in two parts. The 128 is in the
- * bias. */
+ * bias.
+ *
+ * A GRU: block by block, those rows of eight units that go over x and then those over h; of either the gates z, r, n one
+ * after another, four units and four units in the order above. Of four rows: bias (4) int32; weights as above, split and
+ * whole for w8a16, (groups, 4, 16) for w8a8; multiplier << 31 - s (4) int32. */
 
 #ifdef __cplusplus
 extern "C" {

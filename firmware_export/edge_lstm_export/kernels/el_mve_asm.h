@@ -119,14 +119,98 @@ typedef char el_mve_state_layout
     ".purgem el_sigma\n"                                                                                               \
     ".purgem el_two_sigmas\n"
 
+/* Over int16 codes. el_split: sums over sixteen columns; the first of a begin with vmladav, from nothing.
+ * el_next_split: the same with the next codes of the scratch.
+ * el_whole: sums over eight columns. */
+#define EL_MVE_WIDE_MACROS                                                                                             \
+    ".macro el_split mac, a, b\n"                                                                                      \
+    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
+    "\\mac\\().s8 r8, q0, \\a\n"                                                                                       \
+    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
+    "vmladava.s8 r0, q0, \\b\n"                                                                                        \
+    "\\mac\\().s8 r10, q1, \\a\n"                                                                                      \
+    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
+    "vmladava.s8 r2, q1, \\b\n"                                                                                        \
+    "\\mac\\().s8 r12, q0, \\a\n"                                                                                      \
+    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
+    "vmladava.s8 r4, q0, \\b\n"                                                                                        \
+    "\\mac\\().s8 lr, q1, \\a\n"                                                                                       \
+    "vmladava.s8 r6, q1, \\b\n"                                                                                        \
+    ".endm\n"                                                                                                          \
+    ".macro el_next_split\n"                                                                                           \
+    "vldrw.u32 q2, [r3], #16\n"                                                                                        \
+    "vldrw.u32 q3, [r3], #16\n"                                                                                        \
+    "el_split vmladava, q3, q2\n"                                                                                      \
+    ".endm\n"                                                                                                          \
+    ".macro el_whole codes\n"                                                                                          \
+    "vldrb.s16 q0, [r1], #8\n"                                                                                         \
+    "vldrb.s16 q1, [r1], #8\n"                                                                                         \
+    "vmladava.s16 r0, q0, \\codes\n"                                                                                   \
+    "vldrb.s16 q0, [r1], #8\n"                                                                                         \
+    "vmladava.s16 r2, q1, \\codes\n"                                                                                   \
+    "vldrb.s16 q1, [r1], #8\n"                                                                                         \
+    "vmladava.s16 r4, q0, \\codes\n"                                                                                   \
+    "vmladava.s16 r6, q1, \\codes\n"                                                                                   \
+    ".endm\n"
+#define EL_MVE_END_WIDE_MACROS                                                                                         \
+    ".purgem el_split\n"                                                                                               \
+    ".purgem el_next_split\n"                                                                                          \
+    ".purgem el_whole\n"
+
+/* Over int8 codes: sums over sixteen columns. */
+#define EL_MVE_NARROW_MACROS                                                                                           \
+    ".macro el_bytes codes, i, f, g, o\n"                                                                              \
+    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
+    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
+    "vmladava.s8 \\i, q0, \\codes\n"                                                                                   \
+    "vldrb.u8 q0, [r1], #16\n"                                                                                         \
+    "vmladava.s8 \\f, q1, \\codes\n"                                                                                   \
+    "vldrb.u8 q1, [r1], #16\n"                                                                                         \
+    "vmladava.s8 \\g, q0, \\codes\n"                                                                                   \
+    "vmladava.s8 \\o, q1, \\codes\n"                                                                                   \
+    ".endm\n"
+#define EL_MVE_END_NARROW_MACROS ".purgem el_bytes\n"
+
 /* q0, pre-activations of a unit, saturated to where z goes. */
 #define EL_MVE_PUT_Z                                                                                                   \
     "vqmovnb.s32 q0, q0\n"                                                                                             \
     "vstrh.32 q0, [r5], #8\n"
 
-/* Eight units, from z to the new cell and hidden state; then on to the next block, at 1, if c is not at its end.
- * i g is of g / 2, and so is o t: tanh(y) / 2 = sigma(2 y) - 1/2. Of a last block that is not whole, c is read beyond
- * its end, where h and the scratch are, and nothing is written there. */
+/* Cells q4 q5 and hidden states q1 q2 of eight units, to r0 and r2; then on to the next block, at 1, if c is not at its
+ * end in r4. Of a last block that is not whole nothing is written beyond. */
+#define EL_MVE_STORE(units)                                                                                            \
+    ".if " EL_MVE_TEXT(units) " % 8\n"                                                                                 \
+    "subs r10, r4, r0\n"                                                                                               \
+    "asrs r10, r10, #2\n"                                                                                              \
+    "vctp.32 r10\n"                                                                                                    \
+    "vpstt\n"                                                                                                          \
+    "vstrwt.32 q4, [r0], #16\n"                                                                                        \
+    "vstrht.32 q1, [r2], #8\n"                                                                                         \
+    "sub.w r10, r10, #4\n"                                                                                             \
+    "usat r10, #16, r10\n"                                                                                             \
+    "vctp.32 r10\n"                                                                                                    \
+    "vpstt\n"                                                                                                          \
+    "vstrwt.32 q5, [r0], #16\n"                                                                                        \
+    "vstrht.32 q2, [r2], #8\n"                                                                                         \
+    ".else\n"                                                                                                          \
+    "vstrw.32 q4, [r0], #16\n"                                                                                         \
+    "vstrh.32 q1, [r2], #8\n"                                                                                          \
+    "vstrw.32 q5, [r0], #16\n"                                                                                         \
+    "vstrh.32 q2, [r2], #8\n"                                                                                          \
+    ".endif\n"                                                                                                         \
+    "strd r0, r2, [sp, #32]\n"                                                                                         \
+    "cmp r0, r4\n"                                                                                                     \
+    "blo.w 1b\n"
+
+/* h to eight bits. */
+#define EL_MVE_NARROW_H                                                                                                \
+    "vqshl.s32 q1, q1, #24\n"                                                                                          \
+    "vqshl.s32 q2, q2, #24\n"                                                                                          \
+    "vshr.s32 q1, q1, #24\n"                                                                                           \
+    "vshr.s32 q2, q2, #24\n"
+
+/* Eight units, from z to the new cell and hidden state, stored. i g is of g / 2, and so is o t: tanh(y) / 2 =
+ * sigma(2 y) - 1/2. Of a last block that is not whole, c is read beyond its end, where h and the scratch are. */
 #define EL_MVE_BLOCK_END(units, hidden_bits, saturate)                                                                 \
     "add r0, sp, #32\n"                                                                                                \
     "ldm r0, {r0, r2, r4, r6, r8, r10, r12}\n"                                                                         \
@@ -159,28 +243,6 @@ typedef char el_mve_state_layout
     "vmullb.s16 q1, q3, q0\n"                                                                                          \
     "vmullt.s16 q2, q3, q0\n"                                                                                          \
     "vrshr.s32 q1, q1, #29 - " EL_MVE_TEXT(hidden_bits) "\n"                                                           \
-    "vrshr.s32 q2, q2, #29 - " EL_MVE_TEXT(hidden_bits) "\n" saturate                                                  \
-    ".if " EL_MVE_TEXT(units) " % 8\n"                                                                                 \
-    "subs r10, r4, r0\n"                                                                                               \
-    "asrs r10, r10, #2\n"                                                                                              \
-    "vctp.32 r10\n"                                                                                                    \
-    "vpstt\n"                                                                                                          \
-    "vstrwt.32 q4, [r0], #16\n"                                                                                        \
-    "vstrht.32 q1, [r2], #8\n"                                                                                         \
-    "sub.w r10, r10, #4\n"                                                                                             \
-    "usat r10, #16, r10\n"                                                                                             \
-    "vctp.32 r10\n"                                                                                                    \
-    "vpstt\n"                                                                                                          \
-    "vstrwt.32 q5, [r0], #16\n"                                                                                        \
-    "vstrht.32 q2, [r2], #8\n"                                                                                         \
-    ".else\n"                                                                                                          \
-    "vstrw.32 q4, [r0], #16\n"                                                                                         \
-    "vstrh.32 q1, [r2], #8\n"                                                                                          \
-    "vstrw.32 q5, [r0], #16\n"                                                                                         \
-    "vstrh.32 q2, [r2], #8\n"                                                                                          \
-    ".endif\n"                                                                                                         \
-    "strd r0, r2, [sp, #32]\n"                                                                                         \
-    "cmp r0, r4\n"                                                                                                     \
-    "blo.w 1b\n"
+    "vrshr.s32 q2, q2, #29 - " EL_MVE_TEXT(hidden_bits) "\n" saturate EL_MVE_STORE(units)
 
 #endif

@@ -50,6 +50,23 @@ class Written:
 
 
 @dataclass(frozen=True)
+class CellKernel:
+    """A kernel that a set has of its own for a cell other than the LSTM.
+
+    Args:
+        files: sources and headers, beside the set's own.
+        layer: (layer, C name such as ``layer_0``) → C.
+        work_words: scratch of a layer, in 4 bytes each.
+        serves: whether it computes that layer; the C of all sets does where it does not.
+    """
+
+    files: tuple[str, ...]
+    layer: Callable[[Any, str], Written]
+    work_words: Callable[[Any], int]
+    serves: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
 class KernelSet:
     """The kernels of a family of cores.
 
@@ -64,7 +81,8 @@ class KernelSet:
         layer: (layer, C name such as ``layer_0``) → C.
         head: (head, C name) → C.
         work_words: scratch of a layer, in 4 bytes each; layers share the largest.
-        instead: files of cells other than the LSTM → the set's own, with the same functions.
+        instead: files of the C that all sets share → the set's own, with the same functions and constants.
+        cells: kernels with constants of their own for other cells, by their names.
     """
 
     name: str
@@ -74,6 +92,7 @@ class KernelSet:
     head: Callable[[Affine, str], Written]
     work_words: Callable[[NativeLstm], int]
     instead: Mapping[str, str] = field(default_factory=dict)
+    cells: Mapping[str, CellKernel] = field(default_factory=dict)
 
 
 def declare(name: str, constants: list[Constant]) -> str:

@@ -16,6 +16,8 @@ from edge_lstm_export.c_source.kernel_sets.base import (
     declare,
     instantiate,
 )
+from edge_lstm_export.c_source.kernel_sets.dsp_gru import GRU
+from edge_lstm_export.c_source.kernel_sets.dsp_words import int32, shared_bias, shared_words
 from edge_lstm_export.c_source.packing import padded, unit_by_unit
 
 _SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
@@ -63,7 +65,7 @@ def write_layer(layer: NativeLstm, name: str) -> Written:
     """An ``el_dsp_lstm`` and the kernel for the layer's shape."""
     chosen = scaling(layer)
     stream = np.concatenate([_words(block, chosen) for block in _blocks(layer)], axis=1)
-    constants = [Constant("int32_t", "stream", _int32(stream), f"(units, words) = {stream.shape}; see el_dsp.h")]
+    constants = [Constant("int32_t", "stream", int32(stream), f"(units, words) = {stream.shape}; see el_dsp.h")]
     members = [
         f"{name}_stream + {stream.size}",
         "el_dsp_sigmoid + 64",
@@ -85,10 +87,8 @@ def write_head(head: Affine, name: str) -> Written:
     outputs, units = head.weights.shape
     pairs = [_pairs_of_rows(values) for values in (head.weights, head.bias, head.multiplier, head.shift)]
     weights, bias, multiplier, shift = pairs
-    stream = np.concatenate([_shared_bias(bias), _shared_words(weights), multiplier, shift], axis=1)
-    constants = [
-        Constant("int32_t", "stream", _int32(stream), f"(pairs of rows, words) = {stream.shape}; see el_dsp.h")
-    ]
+    stream = np.concatenate([shared_bias(bias), shared_words(weights), multiplier, shift], axis=1)
+    constants = [Constant("int32_t", "stream", int32(stream), f"(pairs of rows, words) = {stream.shape}; see el_dsp.h")]
     kernel = instantiate("el_head_dsp.h", name, {"outputs": outputs, "units": units})
     return Written(f"{declare(name, constants)}\n{kernel}", f"{name}_apply", f"{name}_stream", bytes_of(constants))
 
@@ -107,40 +107,18 @@ def _words(block: Affine, chosen: Scaling) -> Array:
     weights, bias = unit_by_unit(block.weights), unit_by_unit(block.bias)
     multiplier, shift = unit_by_unit(block.multiplier), unit_by_unit(block.shift)
     units, _, columns = weights.shape
-    shared = _shared_words(weights.reshape(2 * units, 2, columns)).reshape(units, 2, -1)
-    parts = [_shared_bias(bias.reshape(2 * units, 2)).reshape(units, 4), np.swapaxes(shared, 1, 2).reshape(units, -1)]
+    shared = shared_words(weights.reshape(2 * units, 2, columns)).reshape(units, 2, -1)
+    parts = [shared_bias(bias.reshape(2 * units, 2)).reshape(units, 4), np.swapaxes(shared, 1, 2).reshape(units, -1)]
     if chosen.spread:
         return np.concatenate([*parts, multiplier, shift], axis=1)
     k = np.array([32 - chosen.up, 24 + chosen.down] * 2) - shift
     return np.concatenate([*parts, multiplier.astype(np.int64) << k], axis=1)
 
 
-def _shared_words(weights: Array) -> Array:
-    """(P, 2, N) rows two by two, N even → (P, N / 2): ``w0 + 256 w1`` of two columns a word."""
-    low, high = np.moveaxis(weights.astype(np.int64), 1, 0)
-    halves = (low + 256 * high) & 0xFFFF
-    return np.asarray(halves[:, 0::2] | halves[:, 1::2] << 16)
-
-
-def _shared_bias(bias: Array) -> Array:
-    """(P, 2) → (P, 2): that of the first row, that of both together."""
-    low, high = bias.astype(np.int64).T
-    return np.stack([low, low + 256 * high], axis=1)
-
-
 def _pairs_of_rows(rows: Array) -> Array:
     """(R, ...) → (P, 2, ...), with a row of zeros if they are odd in number, and a column if those are."""
     even = [(0, size % 2) for size in rows.shape]
     return np.pad(rows, even).reshape(-1, 2, *(size + size % 2 for size in rows.shape[1:]))
-
-
-def _int32(words: Array) -> Array:
-    """Words modulo 2**32 as C writes them.
-
-    C has no literal for -2**31. Only the bias of two rows can come to it, and 1 more there is a 256th of 1 in the sum
-    of the second: less than any floor that follows can see.
-    """
-    return np.asarray(np.maximum(((words + 2**31) & 0xFFFFFFFF) - 2**31, 1 - 2**31))
 
 
 DSP = KernelSet(
@@ -150,4 +128,5 @@ DSP = KernelSet(
     layer=write_layer,
     head=write_head,
     work_words=lambda layer: -(-layer.features // 2) + -(-layer.units // 2),
+    cells={"gru": GRU},
 )

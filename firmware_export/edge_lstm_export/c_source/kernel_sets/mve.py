@@ -15,15 +15,10 @@ from edge_lstm_export.c_source.kernel_sets.base import (
     declare,
     instantiate,
 )
+from edge_lstm_export.c_source.kernel_sets.mve_groups import BLOCK, GROUP, ORDER, WHOLE, by_group, kept, vectors
+from edge_lstm_export.c_source.kernel_sets.mve_gru import GRU
 from edge_lstm_export.c_source.literals import require_within
-from edge_lstm_export.c_source.packing import in_fours, padded, unit_by_unit
-
-GROUP, WHOLE = 16, 8
-"""Columns of a group that is summed as bytes, and of one that is summed as halfwords."""
-
-BLOCK = 8
-ORDER = [0, 4, 1, 5, 2, 6, 3, 7]
-"""Units of a block as the stream has them."""
+from edge_lstm_export.c_source.packing import in_fours, unit_by_unit
 
 SPREAD = -1
 """The shifts of a block are too far apart: sums are multiplied and shifted one after the other."""
@@ -36,7 +31,7 @@ def groups(columns: int) -> tuple[int, int]:
     """Columns of w8a16 → (groups that are split, groups that stay whole), the fewest instructions."""
     left = columns % GROUP
     whole = int(columns > GROUP and 0 < left <= WHOLE)
-    return _vectors(columns - WHOLE * whole), whole
+    return vectors(columns - WHOLE * whole), whole
 
 
 def shift_up(block: Affine) -> int:
@@ -54,12 +49,12 @@ def write_layer(layer: NativeLstm, name: str) -> Written:
     shape = {"features": layer.features, "units": layer.units, "hidden_bits": layer.hidden_bits}
     if layer.scheme == "w8a16":
         split, whole = groups(layer.features + layer.units)
-        shape |= {"split": split, "whole": whole, "kept": _kept(2 * split + whole, 6)}
+        shape |= {"split": split, "whole": whole, "kept": kept(2 * split + whole, 6)}
         parts = _wide(layer.blocks[0], split)
     else:
         over_x, over_h = layer.blocks
-        of_x, of_h = _vectors(layer.features), _vectors(layer.units)
-        shape |= {"of_x": of_x, "of_h": of_h, "kept": _kept(of_x + of_h, 5)}
+        of_x, of_h = vectors(layer.features), vectors(layer.units)
+        shape |= {"of_x": of_x, "of_h": of_h, "kept": kept(of_x + of_h, 5)}
         shape |= {"up_x": shift_up(over_x), "up_h": shift_up(over_h)}
         parts = _narrow(layer)
     stream = np.concatenate([_bytes_of_units(part) for part in parts], axis=1)
@@ -76,7 +71,7 @@ def write_head(head: Affine, name: str) -> Written:
     """
     require_within("shift of rows", head.shift, SHIFTS.start, SHIFTS.stop - 1)
     multiplier = head.multiplier.astype(np.int32) << 31 - head.shift
-    parts = [head.bias, *_by_group(head.weights, WHOLE), multiplier]
+    parts = [head.bias, *by_group(head.weights, WHOLE), multiplier]
     stream = np.concatenate([_bytes(in_fours(part)) for part in parts], axis=1)
     constants = [
         Constant("int8_t", "stream", stream, f"(fours of rows, bytes) = {stream.shape}; see el_mve.h", align=4)
@@ -84,27 +79,18 @@ def write_head(head: Affine, name: str) -> Written:
     return Written(declare(name, constants), "el_head_mve", f"{name}_stream", bytes_of(constants))
 
 
-def _vectors(columns: int) -> int:
-    return -(-columns // GROUP)
-
-
-def _kept(vectors: int, most: int) -> int:
-    """How many vectors of codes stay in registers for a block of units: all, or those that no temporary needs."""
-    return vectors if vectors <= most else 4
-
-
 def _wide(block: Affine, split: int) -> list[Array]:
     """(4H, ...) a part of what a unit of w8a16 reads, in its order."""
     require_within("shift of w8a16 layers", block.shift, SHIFTS.start, SHIFTS.stop - 1)
     halves, whole = np.split(block.weights, [min(GROUP * split, block.weights.shape[1])], axis=1)
     bias = block.bias + 128 * halves.sum(1, dtype=np.int32)
-    return [bias, *_by_group(halves), *_by_group(whole, WHOLE), block.multiplier << 31 - block.shift]
+    return [bias, *by_group(halves), *by_group(whole, WHOLE), block.multiplier << 31 - block.shift]
 
 
 def _narrow(layer: NativeLstm) -> list[Array]:
     """(4H, ...) a part of what a unit of w8a8 reads, in its order."""
     biases = [block.bias for block in layer.blocks]
-    weights = [group for block in layer.blocks for group in _by_group(block.weights)]
+    weights = [group for block in layer.blocks for group in by_group(block.weights)]
     scaling = [part for block in layer.blocks for part in _scaling(block)]
     return [*biases, *weights, *scaling]
 
@@ -114,12 +100,6 @@ def _scaling(block: Affine) -> list[Array]:
     if up == SPREAD:
         return [block.multiplier.astype(np.uint8), (-block.shift).astype(np.int8)]
     return [block.multiplier << 31 - up - block.shift]
-
-
-def _by_group(weights: Array, columns: int = GROUP) -> list[Array]:
-    """(R, N) → (R, columns) a group, the last one padded with zeros."""
-    whole = padded(weights, columns)
-    return np.split(whole, whole.shape[1] // columns, axis=1) if whole.shape[1] else []
 
 
 def _bytes_of_units(rows: Array) -> Array:
@@ -137,7 +117,7 @@ def _bytes(rows: Array) -> Array:
 
 def _work_words(layer: NativeLstm) -> int:
     if layer.scheme == "w8a8":
-        return 4 * (_vectors(layer.features) + _vectors(layer.units))
+        return 4 * (vectors(layer.features) + vectors(layer.units))
     split, whole = groups(layer.features + layer.units)
     return 8 * split + 4 * whole
 
@@ -149,5 +129,5 @@ MVE = KernelSet(
     layer=write_layer,
     head=write_head,
     work_words=_work_words,
-    instead={"el_gru.c": "el_gru_mve.c"},
+    cells={"gru": GRU},
 )
