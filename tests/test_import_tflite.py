@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from models import calibrated, float_model, tflite_model
 from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
-from edge_lstm.model import LstmWeights
+from edge_lstm.model import GruWeights, LstmWeights, RnnWeights
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
 from edge_lstm_export.tflite.graph import ABSENT, Graph, schema
@@ -152,9 +153,31 @@ def test_our_own_file_of_single_steps_comes_back_with_its_states_handed_in_and_o
     done = run(path, "--check", "--json")
     rows = json.loads(done.stdout)["layers"]
     assert [r["kind"] for r in rows[:3]] == ["step of LSTM", "step of LSTM", "FULLY_CONNECTED"]
-    assert {r["note"] for r in rows[3:]} == {"the state is carried by the stream itself"}
+    assert {r["note"] for r in rows[3:]} == {"a state, which the stream carries itself"}
     done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
     assert json.loads(done.stdout)["compared"]["error"] <= compare.ROUNDED_BOUND
+
+
+def cell(kind: str, features: int) -> Any:
+    """A layer of 6 units."""
+    rng = np.random.default_rng(len(kind))
+    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1}[kind]
+    arrays = [rng.normal(0, 0.4, shape) for shape in ((gates, 6, features), (gates, 6, 6), (gates, 6))]
+    if kind == "gru":
+        return GruWeights(*arrays, rng.normal(0, 0.4, 6))
+    return GruWeights(*arrays, np.zeros(6), False) if gates == 3 else {4: LstmWeights, 1: RnnWeights}[gates](*arrays)
+
+
+@pytest.mark.parametrize("kinds", [["gru"], ["gru_before"], ["rnn"], ["gru", "lstm"], ["lstm", "rnn", "gru"]])
+def test_our_own_float_files_of_other_cells_come_back_bit_for_bit(tmp_path, kinds):
+    """GRU resetting after and before the product, simple RNN, and stacks; the runtime agrees."""
+    layers = tuple(cell(kind, 6 if k else 3) for k, kind in enumerate(kinds))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(float_tflite(replace(float_model(units=(6,) * len(kinds)), layers=layers)))
+    for ours, theirs in zip(network_of(read(path), path).layers, layers, strict=True):
+        assert all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in theirs.arrays)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
 
 
 # ---- files built here ----
@@ -213,7 +236,7 @@ def without(*places: int) -> Any:
     return change
 
 
-def replaced(place: int, **tensor: Any) -> Any:
+def other(place: int, **tensor: Any) -> Any:
     """The operand at this place as another tensor."""
 
     def change(operands: list[int], graph: Graph) -> None:
@@ -230,16 +253,16 @@ VARIANTS = {
     "relu": (None, {"fusedActivationFunction": 1}, "squashes with relu"),
     "clip": (None, {"cellClip": 3.0}, "clips its cell at 3"),
     "time major": (None, {"timeMajor": True}, "is not (batch, steps, features)"),
-    "state from outside": (replaced(18, shape=(1, UNITS)), {}, "is given its state from outside"),
-    "computed weights": (replaced(2, shape=(UNITS, FEATURES)), {}, "W of gate 1 is computed while it runs"),
-    "text": (replaced(2, dtype=np.int64, shape=(2,), data=[1, 2]), {}, "W of gate 1 has shape (2,)"),
+    "state from outside": (other(18, shape=(1, UNITS)), {}, "is given its state from outside"),
+    "computed weights": (other(2, shape=(UNITS, FEATURES)), {}, "W of gate 1 is computed while it runs"),
+    "text": (other(2, dtype=np.int64, shape=(2,), data=[1, 2]), {}, "W of gate 1 has shape (2,)"),
     "no scale": (
-        replaced(2, dtype=np.int8, shape=(UNITS, FEATURES), data=np.ones((UNITS, FEATURES))),
+        other(2, dtype=np.int8, shape=(UNITS, FEATURES), data=np.ones((UNITS, FEATURES))),
         {},
         "is of INT8 without a scale",
     ),
-    "nan": (replaced(2, shape=(UNITS, FEATURES), data=np.full((UNITS, FEATURES), np.nan)), {}, "not finite"),
-    "another width": (replaced(2, shape=(UNITS, 7), data=np.ones((UNITS, 7))), {}, "W of gate 1 has shape (5, 7)"),
+    "nan": (other(2, shape=(UNITS, FEATURES), data=np.full((UNITS, FEATURES), np.nan)), {}, "not finite"),
+    "another width": (other(2, shape=(UNITS, 7), data=np.ones((UNITS, 7))), {}, "W of gate 1 has shape (5, 7)"),
 }
 
 

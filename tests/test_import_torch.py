@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch_files
-from import_runs import model_in, refused, run
+from import_runs import alone, model_in, refused, run
 from models import float_model
 from safetensors.numpy import save_file
 
@@ -287,12 +286,9 @@ def test_what_a_file_claims_is_not_taken_from_memory(tmp_path, name):
         path = torch_files.write(tmp_path / "m.pt", HOSTILE_PICKLES[name], {})
     else:
         path.write_bytes(struct.pack("<Q", 10 * 2**30) + b"{}")
-    script = f"from edge_lstm.cli import main; import sys; sys.argv = ['', 'import', {str(path)!r}, '--check']; main()"
-    quiet = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
-    child = os.posix_spawn(sys.executable, [sys.executable, "-c", script], os.environ, file_actions=quiet)
-    _, status, usage = os.wait4(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 2
-    assert usage.ru_maxrss < 200_000  # kB
+    done = alone(path, tmp_path)
+    assert done.code == 2
+    assert done.kilobytes < 200_000
 
 
 def test_a_member_whose_name_is_no_text_is_one_line(tmp_path):

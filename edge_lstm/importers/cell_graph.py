@@ -187,6 +187,12 @@ class Algebra:
         return None
 
     def _gru(self, hidden: Expression) -> Step | None:
+        """z·h + (1 - z)·n, or n + z·(h - n)."""
+        for candidate, share in _orders(hidden, Sum):
+            for update, apart in _orders(share, Product):
+                for before, minus in _orders(apart, Sum):
+                    if _is(update, "sigmoid") and _is(candidate, "tanh") and _is_minus(minus, candidate):
+                        return self._candidate(update.of, candidate.of, before)
         for kept, added in _orders(hidden, Sum):
             for update, before in _orders(kept, Product):
                 for rest, candidate in _orders(added, Product):
@@ -242,12 +248,17 @@ def _summands(value: Expression) -> tuple[Expression | None, Expression]:
 
 def _is_rest(value: Any, update: Squashed) -> bool:
     """Whether it is 1 - update, of the same update."""
-    for one, minus in _orders(value, Sum) if isinstance(value, Sum) else ():
-        if isinstance(one, Linear) and not one.terms and (one.constant == 1).all():
-            for factor, gate in _orders(minus, Product) if isinstance(minus, Product) else ():
-                if isinstance(factor, Linear) and not factor.terms and (factor.constant == -1).all() and gate is update:
-                    return True
-    return False
+    return any(
+        isinstance(one, Linear) and not one.terms and bool((one.constant == 1).all()) and _is_minus(minus, update)
+        for one, minus in _orders(value, Sum)
+    )
+
+
+def _is_minus(value: Any, of: Expression) -> bool:
+    return any(
+        isinstance(factor, Linear) and not factor.terms and bool((factor.constant == -1).all()) and other is of
+        for factor, other in _orders(value, Product)
+    )
 
 
 def _key(value: Any) -> Key:

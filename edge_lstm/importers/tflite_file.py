@@ -117,7 +117,7 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
         )
     batch, steps, width = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, entry.shape[1])
     flow = _Flow(batch, steps, width, np.arange(batch * steps * width).reshape(entry.shape))
-    states: set[int] = set()
+    states = {made.index for made in row}  # what a layer gives may go out too
     for made in row:
         _take(graph, made, flow)
         states |= set(made.by.states) if isinstance(made.by, CellFound) else set()
@@ -197,7 +197,7 @@ def _joined(graph: Graph) -> str:
 def _surplus(graph: Graph, source: int, states: set[int]) -> list[Part]:
     outside = [(k, "input") for k in graph.inputs if k != source] + [(k, "output") for k in graph.outputs[1:]]
     return [
-        Part(graph.tensor(k).name, kind, note="the state is carried by the stream itself")
+        Part(graph.tensor(k).name, kind, note="a state, which the stream carries itself")
         if k in states
         else Part(graph.tensor(k).name, kind, obstacle="is a further one; convert a model of one input and one output")
         for k, kind in outside
