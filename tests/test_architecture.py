@@ -28,7 +28,8 @@ RULES = {
     "edge_lstm.files": ("errors",),
     "edge_lstm.modelfile": ("errors", "files", "model", "integer", "integer_step"),
     "edge_lstm.datasets": ("errors", "model", "datasets"),
-    "edge_lstm.importers": ("errors", "model", "modelfile", "reference", "importers"),
+    "edge_lstm.tflite_schema": ("errors",),
+    "edge_lstm.importers": ("errors", "model", "modelfile", "reference", "tflite_schema", "importers"),
     "edge_lstm.deploy": ("errors", "files", "bundle", "signing", "datasets", "deploy"),
     "edge_lstm.training": ("errors", "model", "files", "datasets", "modelfile", "reference", "streaming", "training"),
     "edge_lstm_calibration": (

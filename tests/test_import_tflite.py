@@ -18,9 +18,10 @@ from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
 from edge_lstm.model import GruWeights, LstmWeights, RnnWeights
+from edge_lstm.tflite_schema import schema
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
-from edge_lstm_export.tflite.graph import ABSENT, Graph, schema
+from edge_lstm_export.tflite.graph import ABSENT, Graph
 
 CONVERTED = Path(__file__).with_name("converted")
 FEATURES, UNITS, OUTPUTS, STEPS = 3, 5, 2, 4

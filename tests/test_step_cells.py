@@ -18,12 +18,12 @@ from edge_lstm.modelfile import decode_model, encode_model
 from edge_lstm.reference import network, replay, trace
 from edge_lstm.runtimes.explicit_state import ExplicitState, TensorInfo
 from edge_lstm.runtimes.worker import Job, run_jobs
+from edge_lstm.tflite_schema import schema
 from edge_lstm_calibration import calibrate
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.npu import compile_with_vela, find_npu
 from edge_lstm_export.npu.edge_tpu import MAPPED
 from edge_lstm_export.tflite import step_tflite
-from edge_lstm_export.tflite.graph import schema
 
 ALONE = {cell: ((cell, 9),) for cell in CELLS if cell != "lstm" and not cell.startswith("dense")}
 EVERY_MODEL = ALONE | STACKS

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import MissingDependencyError, ModelError
+from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import Budget
+from edge_lstm.tflite_schema import schema
 
 MOST = 20_000
 """Operators, and tensors, of a graph: what a thousand unrolled steps of an LSTM take."""
@@ -193,22 +194,6 @@ def damage_named(path: Path) -> Iterator[None]:
     except _DAMAGE as error:
         said = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not a whole .tflite file ({said[0][:120]}); convert the model again") from error
-
-
-@cache
-def schema() -> Any:
-    """The generated classes.
-
-    Raises:
-        MissingDependencyError: if the extra ``tflite`` is not installed.
-    """
-    try:
-        from ai_edge_litert import schema_py_generated
-    except ImportError as error:
-        raise MissingDependencyError(
-            ".tflite files need ai-edge-litert, which is not installed; run: pip install 'edge-lstm[tflite]'"
-        ) from error
-    return schema_py_generated
 
 
 def read_graphs(path: Path) -> tuple[tuple[Graph, ...], str]:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ExportError, MissingDependencyError
+from edge_lstm.tflite_schema import schema
 from edge_lstm_export.npu.process import run_compiler
-from edge_lstm_export.tflite.graph import schema
 
 COMPILER = "edgetpu_compiler"
 UNCHECKED = "unchecked: nothing was run on an Edge TPU, and its compiler was never run on a file of this project"

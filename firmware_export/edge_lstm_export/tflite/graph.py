@@ -7,13 +7,12 @@ open is decided here: names, buffer alignment, operator versions, one signature.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import MissingDependencyError
 from edge_lstm.integer import Quant
+from edge_lstm.tflite_schema import schema
 
 ABSENT = -1
 """Index of an optional tensor that is not given."""
@@ -26,22 +25,6 @@ _LARGEST_ONE_BYTE_CODE = 127
 # The schema asks for constants at multiples of 16; the generated packer ignores it. A Cortex-M0+ that reads an int32
 # bias out of an unaligned flatbuffer stops with a hard fault.
 _ALIGNMENT = 16
-
-
-@cache
-def schema() -> Any:
-    """The generated flatbuffer classes.
-
-    Raises:
-        MissingDependencyError: if the extra ``tflite`` is not installed.
-    """
-    try:
-        from ai_edge_litert import schema_py_generated
-    except ImportError as error:
-        raise MissingDependencyError(
-            "writing a .tflite file needs ai-edge-litert, which is not installed: pip install 'edge-lstm[tflite]'"
-        ) from error
-    return schema_py_generated
 
 
 class AlignedBuffer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_lstm_export.tflite.graph import ABSENT, Graph, schema
+from edge_lstm.tflite_schema import schema
+from edge_lstm_export.tflite.graph import ABSENT, Graph
 
 # Peepholes (3 tensors), projection (2) and layer normalisation (4): this project's cell has none of them.
 _NO_PEEPHOLES = [ABSENT] * 3

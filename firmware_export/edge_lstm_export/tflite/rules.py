@@ -15,7 +15,8 @@ import numpy as np
 
 from edge_lstm.arithmetic.fused import CELL_EXPONENTS
 from edge_lstm.errors import ExportError
-from edge_lstm_export.tflite.graph import ABSENT, Graph, schema
+from edge_lstm.tflite_schema import schema
+from edge_lstm_export.tflite.graph import ABSENT, Graph
 
 
 @dataclass(frozen=True, eq=False)
