@@ -3,7 +3,7 @@
 #include "model.h"
 #include "fit_shapes.h"
 
-extern const el_lstm fit_layers[FIT_LAYERS];
+extern const el_layer fit_layers[FIT_LAYERS];
 extern const el_head fit_heads[FIT_HEADS];
 
 static int32_t cell[FIT_UNITS], work[FIT_WORDS];
@@ -24,7 +24,7 @@ void el_net_reset(const el_net *net, void *state)
 
 void el_net_step(const el_net *net, void *state, const int16_t *codes, int16_t *outputs)
 {
-    const el_lstm_state stream = {cell, hidden, work};
+    const el_layer_state stream = {cell, hidden, work};
     (void)net, (void)state, (void)codes, (void)outputs;
     if (next < FIT_LAYERS)
         fit_layers[next].step(&fit_layers[next], &stream, x);

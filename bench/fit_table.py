@@ -129,7 +129,7 @@ def measure_shapes(
     ends = [chosen.head(random_rows(outputs, units, "w8a16"), f"head_{k}") for k, (units, outputs) in enumerate(heads)]
     rows = [f"{{{w.function}, {w.constants}, {f}, {h}, 8}}" for w, (f, h) in zip(written, layers, strict=True)]
     head_rows = [f"{{{w.function}, {w.constants}, {u}, {o}}}" for w, (u, o) in zip(ends, heads, strict=True)]
-    tables = [table("el_lstm", "fit_layers", rows), table("el_head", "fit_heads", head_rows)]
+    tables = [table("el_layer", "fit_layers", rows), table("el_head", "fit_heads", head_rows)]
     sizes = {
         "LAYERS": len(layers),
         "HEADS": len(heads),
@@ -144,7 +144,7 @@ def measure_shapes(
     more = "\n".join([*texts, *(t.replace("static const", "const") for t in tables)])
     source |= {
         "model.c": source["model.c"]
-        + f"\nextern const el_lstm fit_layers[];\nextern const el_head fit_heads[];\n{more}".encode(),
+        + f"\nextern const el_layer fit_layers[];\nextern const el_head fit_heads[];\n{more}".encode(),
         "el_native.c": DRIVER.read_bytes(),
         "fit_shapes.h": "".join(f"#define FIT_{name} {size}\n" for name, size in sizes.items()).encode(),
     }

@@ -32,10 +32,10 @@ MODEL = """
 #define EL_OUTPUTS 1
 typedef int16_t el_code;
 typedef struct { int32_t cell[1]; int16_t hidden[1]; int32_t work[1]; } el_state;
-typedef struct { int32_t *cell; int16_t *hidden; int32_t *work; } el_lstm_state;
-typedef struct el_lstm { void (*step)(const struct el_lstm *, const el_lstm_state *, const el_code *); } el_lstm;
+typedef struct { int32_t *cell; int16_t *hidden; int32_t *work; } el_layer_state;
+typedef struct el_layer { void (*step)(const struct el_layer *, const el_layer_state *, const el_code *); } el_layer;
 
-static void layer_step(const el_lstm *layer, const el_lstm_state *state, const el_code *x)
+static void layer_step(const el_layer *layer, const el_layer_state *state, const el_code *x)
 {
     (void)layer;
     __asm__ volatile(ASSEMBLY ::: "r0", "cc", "memory");
@@ -43,14 +43,14 @@ static void layer_step(const el_lstm *layer, const el_lstm_state *state, const e
     *state->hidden = *x;
 }
 
-static const el_lstm layers[1] = {{layer_step}};
-static const struct { const el_lstm *layers; } el_model = {layers};
+static const el_layer layers[1] = {{layer_step}};
+static const struct { const el_layer *layers; } el_model = {layers};
 
 static void el_init(el_state *state) { state->cell[0] = 0; state->hidden[0] = 0; }
 static void el_encode(const float *sample, el_code *x) { *x = (el_code)*sample; }
 static void el_step(el_state *state, const el_code *x, el_code *y)
 {
-    const el_lstm_state parts = {state->cell, state->hidden, state->work};
+    const el_layer_state parts = {state->cell, state->hidden, state->work};
     layer_step(layers, &parts, x);
     *y = (el_code)state->cell[0];
 }

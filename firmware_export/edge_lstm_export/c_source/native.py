@@ -142,7 +142,7 @@ def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
             "/* Constants, written by edge-lstm. Do not edit. */\n" + "".join(includes),
             *(f"{_title(index, layer)}\n{written.text}" for index, (written, layer) in enumerate(both)),
             f"/* Head. */\n\n{head.text}",
-            "/* kernel, constants, features, units, hidden_bits */\n" + table("el_lstm", "layers", rows),
+            "/* kernel, constants, features, units, hidden_bits */\n" + table("el_layer", "layers", rows),
             f"static const el_head head = {{{head.function}, {head.constants}, {units}, {p}_OUTPUTS}};\n",
             f"const el_net {prefix}_model = {{layers, &head, {p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
             *codec(model, prefix),

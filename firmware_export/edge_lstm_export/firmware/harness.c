@@ -2,8 +2,8 @@
 #include "model.h"
 
 #ifdef EL_TFLM_H
-typedef el_tflm_lstm el_lstm;
-typedef el_tflm_lstm_state el_lstm_state;
+typedef el_tflm_lstm el_layer;
+typedef el_tflm_lstm_state el_layer_state;
 #endif
 
 /* Called by nobody in the program, so the linker is told to keep them. */
@@ -32,7 +32,7 @@ BOARD void board_step(void)
 /* The first layer alone, as the network calls it; for counting. */
 BOARD void board_layer(void)
 {
-    const el_lstm *const layer = el_model.layers;
-    const el_lstm_state state = {board_state.cell, board_state.hidden, board_state.work};
+    const el_layer *const layer = el_model.layers;
+    const el_layer_state state = {board_state.cell, board_state.hidden, board_state.work};
     layer->step(layer, &state, board_x);
 }

@@ -21,8 +21,8 @@
 extern "C" {
 #endif
 
-void el_lstm_avr_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_avr_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_lstm_avr_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_avr_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_head_avr(const el_head *head, const int16_t *h, int16_t *y);
 
 #ifdef __cplusplus
@@ -30,21 +30,21 @@ void el_head_avr(const el_head *head, const int16_t *h, int16_t *y);
 #endif
 
 /* Members as the assembly finds them. */
-#define EL_AVR_CONSTANTS 2 /* el_lstm */
+#define EL_AVR_CONSTANTS 2 /* el_layer */
 #define EL_AVR_FEATURES 4
 #define EL_AVR_UNITS 6
 #define EL_AVR_HIDDEN_BITS 8
-#define EL_AVR_STATE_C 0 /* el_lstm_state */
+#define EL_AVR_STATE_C 0 /* el_layer_state */
 #define EL_AVR_STATE_H 2
 #define EL_AVR_WORK 4
 
-typedef char el_avr_needs_members[offsetof(el_lstm, constants) == EL_AVR_CONSTANTS &&
-                                          offsetof(el_lstm, features) == EL_AVR_FEATURES &&
-                                          offsetof(el_lstm, units) == EL_AVR_UNITS &&
-                                          offsetof(el_lstm, hidden_bits) == EL_AVR_HIDDEN_BITS &&
-                                          offsetof(el_lstm_state, c) == EL_AVR_STATE_C &&
-                                          offsetof(el_lstm_state, h) == EL_AVR_STATE_H &&
-                                          offsetof(el_lstm_state, work) == EL_AVR_WORK
+typedef char el_avr_needs_members[offsetof(el_layer, constants) == EL_AVR_CONSTANTS &&
+                                          offsetof(el_layer, features) == EL_AVR_FEATURES &&
+                                          offsetof(el_layer, units) == EL_AVR_UNITS &&
+                                          offsetof(el_layer, hidden_bits) == EL_AVR_HIDDEN_BITS &&
+                                          offsetof(el_layer_state, c) == EL_AVR_STATE_C &&
+                                          offsetof(el_layer_state, h) == EL_AVR_STATE_H &&
+                                          offsetof(el_layer_state, work) == EL_AVR_WORK
                                       ? 1
                                       : -1];
 

@@ -1,7 +1,7 @@
 /* Dense layer between recurrent ones. Rows of linear and relu have 8 fraction bits or more, so c holds them. */
 #include "el_gated.h"
 
-void el_dense(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_dense(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     int16_t *const a = (int16_t *)state->work; /* (units) */

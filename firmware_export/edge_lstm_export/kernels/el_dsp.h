@@ -57,9 +57,9 @@ extern const int32_t el_dsp_sigmoid[128];
 #endif
 
 /* Members as the assembly finds them. */
-typedef char el_dsp_needs_members[offsetof(el_lstm, constants) == 4 && offsetof(el_head, constants) == 4 &&
-                                          offsetof(el_lstm_state, c) == 0 && offsetof(el_lstm_state, h) == 4 &&
-                                          offsetof(el_lstm_state, work) == 8
+typedef char el_dsp_needs_members[offsetof(el_layer, constants) == 4 && offsetof(el_head, constants) == 4 &&
+                                          offsetof(el_layer_state, c) == 0 && offsetof(el_layer_state, h) == 4 &&
+                                          offsetof(el_layer_state, work) == 8
                                       ? 1
                                       : -1];
 

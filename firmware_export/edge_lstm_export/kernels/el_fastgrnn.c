@@ -8,7 +8,7 @@ static int32_t el_leak(const el_gated *cell, int32_t z, int32_t c, int32_t n)
     return el_gated_clamp(cell, 2 * el_gated_product(z, c) + ((w * n) >> 7));
 }
 
-void el_fastgrnn(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_fastgrnn(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     int16_t *const a = (int16_t *)state->work, *const d = a + layer->units; /* (units) each */

@@ -27,11 +27,11 @@ extern "C" {
 #endif
 
 /* layer->constants: an el_gated. Scratch: the rows over x, those over h, and of el_gru_before (2 units) more. */
-void el_gru(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_gru_before(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_rnn(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_fastgrnn(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_dense(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_gru(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_gru_before(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_rnn(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_fastgrnn(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_dense(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 
 #ifdef __cplusplus
 }
@@ -65,7 +65,7 @@ static inline int32_t el_gated_clamp(const el_gated *cell, int32_t c)
 }
 
 /* New hidden state of unit u, in full precision and shown. */
-static inline void el_gated_keep(const el_lstm *layer, const el_lstm_state *state, uint16_t u, int32_t c)
+static inline void el_gated_keep(const el_layer *layer, const el_layer_state *state, uint16_t u, int32_t c)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     const uint8_t drop = (uint8_t)(23 - layer->hidden_bits);
@@ -77,7 +77,7 @@ static inline void el_gated_keep(const el_lstm *layer, const el_lstm_state *stat
 }
 
 /* Tell the taps a gate: z goes to the first four, its value to the last. */
-static inline void el_gated_tap(const el_lstm *layer, const el_lstm_state *state, uint16_t u, uint8_t gate, int32_t z,
+static inline void el_gated_tap(const el_layer *layer, const el_layer_state *state, uint16_t u, uint8_t gate, int32_t z,
                                 int32_t value)
 {
 #ifdef EL_TAP

@@ -1,7 +1,7 @@
 /* GRU layer that resets after the product. */
 #include "el_gated.h"
 
-void el_gru(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_gru(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     const uint16_t units = layer->units;

@@ -10,7 +10,7 @@
 
 typedef char el_gru_armv6m_layout
     [offsetof(el_gated, over_h) == 4 && offsetof(el_gated, scale_bits) == 20 && offsetof(el_gated, narrow) == 22 &&
-             offsetof(el_lstm, units) == 10 && offsetof(el_lstm, hidden_bits) == 12
+             offsetof(el_layer, units) == 10 && offsetof(el_layer, hidden_bits) == 12
          ? 1
          : -1];
 
@@ -35,8 +35,8 @@ typedef char el_gru_armv6m_layout
     "asrs " z ", #9\n"                                                                                                 \
     "adds " z ", r2\n"
 
-__attribute__((naked, noinline)) void el_gru(const el_lstm *layer __attribute__((unused)),
-                                             const el_lstm_state *state __attribute__((unused)),
+__attribute__((naked, noinline)) void el_gru(const el_layer *layer __attribute__((unused)),
+                                             const el_layer_state *state __attribute__((unused)),
                                              const int16_t *x __attribute__((unused)))
 {
     __asm__(".syntax unified\n"

@@ -1,7 +1,7 @@
 /* GRU layer that resets before the product: the candidate waits for the reset gates of all units. */
 #include "el_gated.h"
 
-void el_gru_before(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_gru_before(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     const uint16_t units = layer->units;

@@ -273,7 +273,8 @@
 #endif
 
 EL_NAKED
-__attribute__((noinline)) static void EL_LAYER(step)(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+__attribute__((noinline)) static void EL_LAYER(step)(const el_layer *layer, const el_layer_state *state,
+                                                     const int16_t *x)
 {
     /* clang-format off */
     __asm__(EL_DSP_MACROS EL_GRU_MACROS

@@ -2,8 +2,8 @@
  * layer. */
 #include "el_lstm_armv6m.h"
 
-__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_lstm *layer __attribute__((unused)),
-                                                            const el_lstm_state *state __attribute__((unused)),
+__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_layer *layer __attribute__((unused)),
+                                                            const el_layer_state *state __attribute__((unused)),
                                                             const int16_t *x __attribute__((unused)))
 {
     /* clang-format off */

@@ -3,8 +3,8 @@
 
 #define EL_COLUMNS EL_ASM_FEATURES "+" EL_ASM_UNITS
 
-__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_lstm *layer __attribute__((unused)),
-                                                            const el_lstm_state *state __attribute__((unused)),
+__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_layer *layer __attribute__((unused)),
+                                                            const el_layer_state *state __attribute__((unused)),
                                                             const int16_t *x __attribute__((unused)))
 {
     /* clang-format off */

@@ -1,8 +1,8 @@
 /* LSTM layer, int8 weights and 8-bit activations, for Cortex-M3: x and h have a scale each. Included once a layer. */
 #include "el_lstm_armv7m.h"
 
-__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_lstm *layer __attribute__((unused)),
-                                                            const el_lstm_state *state __attribute__((unused)),
+__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_layer *layer __attribute__((unused)),
+                                                            const el_layer_state *state __attribute__((unused)),
                                                             const int16_t *x __attribute__((unused)))
 {
     /* clang-format off */

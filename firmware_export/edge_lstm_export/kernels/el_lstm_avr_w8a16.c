@@ -19,7 +19,7 @@
 
 #define CODES EL_AVR_KEPT /* in the scratch */
 
-EL_NAKED void el_lstm_avr_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_NAKED void el_lstm_avr_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     __asm__(
         EL_AVR_ENTER

@@ -75,7 +75,7 @@
     EL_ASM(eor r22, r23)                                                                                               \
     "1:\n"
 
-EL_NAKED void el_lstm_avr_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_NAKED void el_lstm_avr_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     __asm__(
         EL_AVR_ENTER

@@ -37,8 +37,8 @@
 
 #endif
 
-__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_lstm *layer EL_MVE_IN_REGISTER,
-                                                            const el_lstm_state *state EL_MVE_IN_REGISTER,
+__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_layer *layer EL_MVE_IN_REGISTER,
+                                                            const el_layer_state *state EL_MVE_IN_REGISTER,
                                                             const int16_t *x EL_MVE_IN_REGISTER)
 {
     /* clang-format off */

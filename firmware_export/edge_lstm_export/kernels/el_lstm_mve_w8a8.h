@@ -51,8 +51,8 @@
 #define EL_OF_H EL_MVE_TEXT(EL_LAYER_OF_H)
 #define EL_KEPT(number, codes) "el_kept " #number ", " EL_OF_X ", " EL_MVE_TEXT(EL_LAYER_KEPT) ", " codes "\n"
 
-__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_lstm *layer EL_MVE_IN_REGISTER,
-                                                            const el_lstm_state *state EL_MVE_IN_REGISTER,
+__attribute__((naked, noinline)) static void EL_LAYER(step)(const el_layer *layer EL_MVE_IN_REGISTER,
+                                                            const el_layer_state *state EL_MVE_IN_REGISTER,
                                                             const int16_t *x EL_MVE_IN_REGISTER)
 {
     /* clang-format off */

@@ -46,7 +46,7 @@ static inline int32_t el_update_hidden(int32_t o, int32_t c, uint8_t hidden_bits
 }
 
 /* Pre-activations z (4) of unit u, Q3.12 -> new cell state in place, new hidden state returned. */
-static inline int32_t el_update_unit(const el_lstm *layer, const el_lstm_state *state, const int32_t *z, uint16_t u)
+static inline int32_t el_update_unit(const el_layer *layer, const el_layer_state *state, const int32_t *z, uint16_t u)
 {
     const int32_t i = el_sigmoid(z[EL_I]);
     const int32_t f = el_sigmoid(z[EL_F]);
@@ -62,7 +62,7 @@ static inline int32_t el_update_unit(const el_lstm *layer, const el_lstm_state *
 }
 
 /* Every row reads the old h, so the new one waits in the scratch. */
-static inline void el_adopt_hidden(const el_lstm *layer, const el_lstm_state *state)
+static inline void el_adopt_hidden(const el_layer *layer, const el_layer_state *state)
 {
     const int16_t *next = (const int16_t *)state->work;
     for (uint16_t u = 0; u < layer->units; u++)

@@ -1,7 +1,7 @@
 /* LSTM layer on RV32IM(C), int8 weights and int16 activations: x and h side by side in the scratch. */
 #include "el_rv32.h"
 
-EL_NAKED void el_lstm_rv32_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_NAKED void el_lstm_rv32_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     __asm__(
         EL_RV32_BEGIN

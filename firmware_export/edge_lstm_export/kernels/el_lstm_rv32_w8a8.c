@@ -12,7 +12,7 @@
     EL_ASM(lw t0, at(sp))                                                                                              \
     EL_ASM(add gate, gate, t0)
 
-EL_NAKED void el_lstm_rv32_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_NAKED void el_lstm_rv32_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     __asm__(
         EL_RV32_BEGIN

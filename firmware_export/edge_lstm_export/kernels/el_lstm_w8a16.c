@@ -1,7 +1,7 @@
 /* LSTM layer, int8 weights and int16 activations: one accumulator a row, over x and h side by side. */
 #include "el_lstm_native.h"
 
-void el_lstm_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_rows *rows = (const el_rows *)layer->constants;
     int16_t *next = (int16_t *)state->work;

@@ -14,13 +14,13 @@ static inline void el_split_codes(int8_t *high, int8_t *low, const int16_t *code
     }
 }
 
-static void el_w8a16_wide(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+static void el_w8a16_wide(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_neon_rows16 *const rows = (const el_neon_rows16 *)layer->constants;
     el_step_wide(layer, state, x, rows->wide, rows->wide_bias, rows->multiplier);
 }
 
-static void el_w8a16_dot(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+static void el_w8a16_dot(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_neon_rows16 *const rows = (const el_neon_rows16 *)layer->constants;
     const uint32_t columns = el_whole_columns((uint32_t)layer->features + layer->units);
@@ -54,7 +54,7 @@ static void el_w8a16_dot(const el_lstm *layer, const el_lstm_state *state, const
 
 /* The loader writes this variable, before anybody can call, and nobody ever writes it again: to ask costs more than a
  * step. Were the loader to leave it alone, the way without SDOT runs everywhere. */
-static el_lstm_kernel *el_w8a16_chosen = el_w8a16_wide;
+static el_layer_kernel *el_w8a16_chosen = el_w8a16_wide;
 
 __attribute__((constructor)) static void el_w8a16_choose(void)
 {
@@ -62,7 +62,7 @@ __attribute__((constructor)) static void el_w8a16_choose(void)
         el_w8a16_chosen = el_w8a16_dot;
 }
 
-void el_lstm_w8a16_neon(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a16_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_w8a16_chosen(layer, state, x);
 }

@@ -1,7 +1,7 @@
 /* LSTM layer, int8 weights and 8-bit activations: x and h have a scale each, so a row has two accumulators. */
 #include "el_lstm_native.h"
 
-void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_rows *over_x = (const el_rows *)layer->constants, *over_h = over_x + 1;
     int16_t *next = (int16_t *)state->work;

@@ -14,7 +14,7 @@ static inline void el_narrow_codes(int8_t *to, const int16_t *from, uint32_t cou
     }
 }
 
-EL_INLINE void el_step(const el_lstm *layer, const el_lstm_state *state, const int16_t *x, el_add *add)
+EL_INLINE void el_step(const el_layer *layer, const el_layer_state *state, const int16_t *x, el_add *add)
 {
     const el_neon_rows8 *const over_x = (const el_neon_rows8 *)layer->constants, *const over_h = over_x + 1;
     const uint32_t x_columns = el_whole_columns(layer->features), h_columns = el_whole_columns(layer->units);
@@ -38,18 +38,18 @@ EL_INLINE void el_step(const el_lstm *layer, const el_lstm_state *state, const i
     } while (el_update_group(z, &place, 1));
 }
 
-static void el_w8a8_dot(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+static void el_w8a8_dot(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_step(layer, state, x, el_add_dot);
 }
 
-static void el_w8a8_pairs(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+static void el_w8a8_pairs(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_step(layer, state, x, el_add_pairs);
 }
 
 /* As in el_lstm_w8a16_neon.c. */
-static el_lstm_kernel *el_w8a8_chosen = el_w8a8_pairs;
+static el_layer_kernel *el_w8a8_chosen = el_w8a8_pairs;
 
 __attribute__((constructor)) static void el_w8a8_choose(void)
 {
@@ -57,7 +57,7 @@ __attribute__((constructor)) static void el_w8a8_choose(void)
         el_w8a8_chosen = el_w8a8_dot;
 }
 
-void el_lstm_w8a8_neon(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a8_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_w8a8_chosen(layer, state, x);
 }

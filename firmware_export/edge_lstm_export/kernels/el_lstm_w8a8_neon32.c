@@ -2,7 +2,7 @@
  * each, so a row has two sums. */
 #include "el_neon_wide.h"
 
-void el_lstm_w8a8_neon32(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a8_neon32(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_neon32_rows8 *const over_x = (const el_neon32_rows8 *)layer->constants, *const over_h = over_x + 1;
     const int16_t *x_weights = over_x->wide, *h_weights = over_h->wide;

@@ -25,9 +25,10 @@
 
 #define EL_MVE_IN_REGISTER __attribute__((unused)) /* by C: assembly finds them in r0, r1, r2 */
 
-typedef char el_mve_layer_layout[offsetof(el_lstm, constants) == 4 ? 1 : -1];
+typedef char el_mve_layer_layout[offsetof(el_layer, constants) == 4 ? 1 : -1];
 typedef char el_mve_state_layout
-    [offsetof(el_lstm_state, c) == 0 && offsetof(el_lstm_state, h) == 4 && offsetof(el_lstm_state, work) == 8 ? 1 : -1];
+    [offsetof(el_layer_state, c) == 0 && offsetof(el_layer_state, h) == 4 && offsetof(el_layer_state, work) == 8 ? 1
+                                                                                                                 : -1];
 
 /* In: layer r0, state r1, x r2. Out: c r4, h r5, scratch r6, stream r1. */
 #define EL_MVE_ENTER                                                                                                   \

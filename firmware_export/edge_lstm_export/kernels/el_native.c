@@ -2,9 +2,9 @@
 
 /* State in memory: cell (units) int32, hidden (units) int16, the taps if compiled in, then scratch where an int32 may
  * lie. Layers lie one after the other in each part; the scratch is shared. */
-static el_lstm_state el_first_layer(const el_net *net, void *memory)
+static el_layer_state el_first_layer(const el_net *net, void *memory)
 {
-    el_lstm_state state;
+    el_layer_state state;
     size_t bytes = net->units * (sizeof(int32_t) + sizeof(int16_t));
     state.c = (int32_t *)memory;
     state.h = (int16_t *)(void *)(state.c + net->units);
@@ -16,7 +16,7 @@ static el_lstm_state el_first_layer(const el_net *net, void *memory)
     return state;
 }
 
-static void el_next_layer(el_lstm_state *state, uint16_t units)
+static void el_next_layer(el_layer_state *state, uint16_t units)
 {
     state->c += units;
     state->h += units;
@@ -27,8 +27,8 @@ static void el_next_layer(el_lstm_state *state, uint16_t units)
 
 void el_net_step(const el_net *net, void *state, const int16_t *x, int16_t *y)
 {
-    el_lstm_state layer_state = el_first_layer(net, state);
-    const el_lstm *layer = net->layers, *const end = layer + net->layer_count;
+    el_layer_state layer_state = el_first_layer(net, state);
+    const el_layer *layer = net->layers, *const end = layer + net->layer_count;
     for (; layer != end; layer++) {
         layer->step(layer, &layer_state, x);
         x = layer_state.h;

@@ -1,6 +1,6 @@
-/* An LSTM network in integers (arithmetic "native"): blueprint, constants, state, and the calls that join them.
+/* A recurrent network in integers (arithmetic "native"): blueprint, constants, state, and the calls that join them.
  *
- *   blueprint   el_net, el_lstm, el_head: shapes and pointers, const
+ *   blueprint   el_net, el_layer, el_head: shapes and pointers, const
  *   constants   weights and tables, const arrays in model.c
  *   state       one struct a stream, in memory of the caller: its type, NAME_state, is in model.h
  *
@@ -18,44 +18,45 @@
 extern "C" {
 #endif
 
-/* State of one LSTM layer. */
+/* State of one layer. */
 typedef struct {
-    int32_t *c; /* (units) cell, Q8.23 */
+    int32_t *c; /* (units) cell, Q8.23; of cells other than the LSTM, the hidden state in full precision */
     int16_t *h; /* (units) hidden, Q0.hidden_bits */
     void *work; /* scratch of the kernels, aligned for int32_t; holds nothing between steps */
 #ifdef EL_TAP
     int16_t *tap; /* (8, units) gates of the last step: z of i f g o (Q3.12), then i f g o (Q0.15) */
 #endif
-} el_lstm_state;
+} el_layer_state;
 
-struct el_lstm;
+struct el_layer;
 struct el_head;
 
 /* One step of a layer: x (features) codes in, state updated. */
-typedef void el_lstm_kernel(const struct el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+typedef void el_layer_kernel(const struct el_layer *layer, const el_layer_state *state, const int16_t *x);
 
-/* y (outputs) = the rows of the head over h (units), saturated to int16. */
+/* y (outputs) = the rows of the head over h (units), saturated to int16. Cells other than the LSTM are made of such rows,
+ * too. */
 typedef void el_head_kernel(const struct el_head *head, const int16_t *h, int16_t *y);
 
-/* One LSTM layer. */
-typedef struct el_lstm {
-    el_lstm_kernel *step;
+/* One layer, of any cell. */
+typedef struct el_layer {
+    el_layer_kernel *step;
     const void *constants; /* weights and row constants, packed for that kernel */
     uint16_t features;
     uint16_t units;
     uint8_t hidden_bits;
-} el_lstm;
+} el_layer;
 
 typedef struct el_head {
     el_head_kernel *apply;
     const void *constants; /* packed for that kernel */
-    uint16_t units;        /* of the last layer */
-    uint16_t outputs;
+    uint16_t units;        /* of the layer below, or columns */
+    uint16_t outputs;      /* rows */
 } el_head;
 
 /* A whole network. */
 typedef struct {
-    const el_lstm *layers;
+    const el_layer *layers;
     const el_head *head;
     uint16_t layer_count;
     uint16_t units; /* of all layers together */

@@ -53,10 +53,10 @@ extern "C" {
 
 /* layer->constants: w8a16 one el_neon_rows16 or el_neon32_rows16; w8a8 two el_neon_rows8 or el_neon32_rows8, over x
  * and over h. */
-void el_lstm_w8a16_neon(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_w8a8_neon(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_w8a16_neon32(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_w8a8_neon32(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_lstm_w8a16_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_w8a8_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_w8a16_neon32(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_w8a8_neon32(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 
 /* head->constants: one el_neon_head. */
 void el_head_neon(const el_head *head, const int16_t *h, int16_t *y);

@@ -50,12 +50,12 @@ typedef struct {
     uint32_t left; /* units from here to the last */
     int32x4_t hidden_shift;
 #ifdef EL_TAP
-    int16_t *tap; /* as in el_lstm_state, from this group on */
+    int16_t *tap; /* as in el_layer_state, from this group on */
     uint32_t units;
 #endif
 } el_place;
 
-EL_INLINE el_place el_first_place(const el_lstm *layer, const el_lstm_state *state)
+EL_INLINE el_place el_first_place(const el_layer *layer, const el_layer_state *state)
 {
     const el_place place = {
         .c = state->c,
@@ -154,7 +154,7 @@ static inline int16_t *el_copy_codes(int16_t *to, const int16_t *from, uint32_t 
 }
 
 /* Codes of x and h side by side. */
-EL_INLINE void el_join_codes(int16_t *to, const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_INLINE void el_join_codes(int16_t *to, const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_copy_codes(el_copy_codes(to, x, layer->features), state->h, layer->units);
 }

@@ -81,8 +81,8 @@ EL_INLINE const int16_t *el_add_wide(el_sums *sums, const int16_t *weights, cons
 }
 
 /* A step of a layer of w8a16. */
-EL_INLINE void el_step_wide(const el_lstm *layer, const el_lstm_state *state, const int16_t *x, const int16_t *weights,
-    const int32_t *bias, const int32_t *multiplier)
+EL_INLINE void el_step_wide(const el_layer *layer, const el_layer_state *state, const int16_t *x,
+                            const int16_t *weights, const int32_t *bias, const int32_t *multiplier)
 {
     const uint32_t columns = (uint32_t)layer->features + layer->units;
     int16_t *const codes = (int16_t *)state->work;

@@ -1,7 +1,7 @@
 /* Layer of the simple recurrent network. */
 #include "el_gated.h"
 
-void el_rnn(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_rnn(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     int16_t *const a = (int16_t *)state->work, *const d = a + layer->units; /* (units) each */

@@ -31,8 +31,8 @@ extern "C" {
 
 /* layer->constants: w8a16 one el_rows over x and h side by side; w8a8 one over x, one over h.
  * head->constants: one el_rows, weights (outputs, units). */
-void el_lstm_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_lstm_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_head_rows(const el_head *head, const int16_t *h, int16_t *y);
 
 #ifdef __cplusplus

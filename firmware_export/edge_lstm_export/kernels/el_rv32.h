@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-void el_lstm_rv32_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_rv32_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_lstm_rv32_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_rv32_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_head_rv32(const el_head *head, const int16_t *h, int16_t *y);
 
 #ifdef __cplusplus
@@ -26,21 +26,21 @@ void el_head_rv32(const el_head *head, const int16_t *h, int16_t *y);
 #endif
 
 /* Members as the assembly finds them. */
-#define EL_RV32_CONSTANTS 4 /* el_lstm */
+#define EL_RV32_CONSTANTS 4 /* el_layer */
 #define EL_RV32_FEATURES 8
 #define EL_RV32_UNITS 10
 #define EL_RV32_HIDDEN_BITS 12
-#define EL_RV32_STATE_C 0 /* el_lstm_state */
+#define EL_RV32_STATE_C 0 /* el_layer_state */
 #define EL_RV32_STATE_H 4
 #define EL_RV32_WORK 8
 
-typedef char el_rv32_needs_members[offsetof(el_lstm, constants) == EL_RV32_CONSTANTS &&
-                                           offsetof(el_lstm, features) == EL_RV32_FEATURES &&
-                                           offsetof(el_lstm, units) == EL_RV32_UNITS &&
-                                           offsetof(el_lstm, hidden_bits) == EL_RV32_HIDDEN_BITS &&
-                                           offsetof(el_lstm_state, c) == EL_RV32_STATE_C &&
-                                           offsetof(el_lstm_state, h) == EL_RV32_STATE_H &&
-                                           offsetof(el_lstm_state, work) == EL_RV32_WORK
+typedef char el_rv32_needs_members[offsetof(el_layer, constants) == EL_RV32_CONSTANTS &&
+                                           offsetof(el_layer, features) == EL_RV32_FEATURES &&
+                                           offsetof(el_layer, units) == EL_RV32_UNITS &&
+                                           offsetof(el_layer, hidden_bits) == EL_RV32_HIDDEN_BITS &&
+                                           offsetof(el_layer_state, c) == EL_RV32_STATE_C &&
+                                           offsetof(el_layer_state, h) == EL_RV32_STATE_H &&
+                                           offsetof(el_layer_state, work) == EL_RV32_WORK
                                        ? 1
                                        : -1];
 

@@ -58,12 +58,12 @@ static const el_x86_kernels *el_x86(void)
     return kernels;
 }
 
-void el_lstm_w8a16_x86(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a16_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_x86()->w8a16(layer, state, x);
 }
 
-void el_lstm_w8a8_x86(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+void el_lstm_w8a8_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_x86()->w8a8(layer, state, x);
 }

@@ -19,7 +19,7 @@ typedef struct {
 
 /* What a processor can do. */
 typedef struct {
-    el_lstm_kernel *w8a16, *w8a8;
+    el_layer_kernel *w8a16, *w8a8;
     el_head_kernel *head;
 } el_x86_kernels;
 
@@ -31,8 +31,8 @@ extern "C" {
 
 /* layer->constants: w8a16 one el_x86_rows over x and h side by side; w8a8 one over x, one over h.
  * head->constants: one el_x86_rows, a unit being an output. */
-void el_lstm_w8a16_x86(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
-void el_lstm_w8a8_x86(const el_lstm *layer, const el_lstm_state *state, const int16_t *x);
+void el_lstm_w8a16_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_lstm_w8a8_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_head_x86(const el_head *head, const int16_t *h, int16_t *y);
 
 #ifdef __cplusplus

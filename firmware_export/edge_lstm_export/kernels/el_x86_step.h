@@ -105,7 +105,7 @@ EL_X86 static inline el_vector el_update_hidden(el_vector o, el_vector c, uint8_
 
 /* Pre-activations z (4) of units u.., not yet saturated -> new cell state in place, new hidden state returned. */
 EL_X86 static inline el_vector el_update_units(
-    const el_lstm *layer, const el_lstm_state *state, const el_vector *z, size_t u, size_t count)
+    const el_layer *layer, const el_layer_state *state, const el_vector *z, size_t u, size_t count)
 {
     const el_vector zi = el_saturate16(z[EL_I]), zf = el_saturate16(z[EL_F]);
     const el_vector zg = el_saturate16(z[EL_G]), zo = el_saturate16(z[EL_O]);
@@ -126,7 +126,7 @@ static inline size_t el_lanes_of(size_t left)
 }
 
 /* One accumulator a row, over x and h side by side. */
-EL_X86 static void el_w8a16(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_X86 static void el_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_x86_rows *rows = (const el_x86_rows *)layer->constants;
     int32_t *const codes = (int32_t *)state->work;
@@ -141,7 +141,7 @@ EL_X86 static void el_w8a16(const el_lstm *layer, const el_lstm_state *state, co
 }
 
 /* x and h have a scale each, so a row has two accumulators. */
-EL_X86 static void el_w8a8(const el_lstm *layer, const el_lstm_state *state, const int16_t *x)
+EL_X86 static void el_w8a8(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_x86_rows *over_x = (const el_x86_rows *)layer->constants, *over_h = over_x + 1;
     int32_t *const codes = (int32_t *)state->work;

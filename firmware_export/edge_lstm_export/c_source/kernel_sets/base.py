@@ -39,7 +39,7 @@ class Written:
     Args:
         text: its constants, and whatever the kernel wants written for this one layer.
         function: the kernel.
-        constants: the C expression that becomes ``el_lstm.constants`` or ``el_head.constants``.
+        constants: the C expression that becomes ``el_layer.constants`` or ``el_head.constants``.
         bytes: of the constants in flash.
     """
 
