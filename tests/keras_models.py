@@ -91,6 +91,7 @@ ALIKE = (
     ),
     *("normalised.h5", "constants.keras", "stateful.keras", "headless.keras", "activation.keras", "fixed.keras"),
     *("dense_between.keras", "dense_between.h5", "dense_first.keras", "dense_behind.keras", "two_dense.keras"),
+    *("batchnorm.keras", "batchnorm.h5", "batchnorm_behind.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
 REFUSED = {
@@ -104,7 +105,6 @@ REFUSED = {
     "embedded": "Embedding",
     "conv": "Conv1D",
     "lambda": "Lambda",
-    "batchnorm": "BatchNormalization",
     "backwards": "go_backwards",
     "hard": "hard_sigmoid",
     "relu": "relu",
@@ -141,6 +141,14 @@ def main(folder: Path) -> None:
 
     def dense(units: int = 2, activation: str | None = None, **options: Any) -> Any:
         return layers.Dense(units, activation, bias_initializer="glorot_uniform", **options)
+
+    def batchnorm(**options: Any) -> Any:
+        """With statistics of a training, not those that it starts from."""
+        spread = keras.initializers.RandomUniform(0.3, 3.0)
+        started = {"moving_mean_initializer": "random_normal", "moving_variance_initializer": spread}
+        return layers.BatchNormalization(
+            gamma_initializer=spread, beta_initializer="random_normal", **started, **options
+        )
 
     def row(*stack: Any, batch_shape: Any = (None, None, FEATURES)) -> Any:
         return keras.Sequential([keras.Input(batch_shape=batch_shape), *stack])
@@ -188,6 +196,21 @@ def main(folder: Path) -> None:
         graph(lstm(), dense(6), layers.Activation("relu"), dense(4, "tanh"), dense(3, "softmax")), "dense_behind.keras"
     )
     write(row(lstm(), dense(4), dense()), "two_dense.keras")
+    for ending in (".keras", ".h5"):
+        write(
+            row(batchnorm(), lstm(every=True), batchnorm(scale=False), layers.GRU(4), batchnorm(), dense()),
+            f"batchnorm{ending}",
+        )
+    behind = (
+        dense(6),
+        batchnorm(),
+        layers.Activation("relu"),
+        lstm(),
+        dense(4, "tanh"),
+        batchnorm(center=False),
+        dense(),
+    )
+    write(row(*behind), "batchnorm_behind.keras")
     wrapped = layers.GRUCell(5, reset_after=False), layers.GRUCell(4)
     for ending, inner in zip((".keras", ".h5"), wrapped, strict=True):
         write(row(layers.RNN(inner), dense()), f"wrapped_gru{ending}")
@@ -217,7 +240,6 @@ def main(folder: Path) -> None:
         "embedded": keras.Model(tokens, dense()(layers.GRU(4)(layers.Embedding(7, FEATURES, mask_zero=True)(tokens)))),
         "conv": row(layers.Conv1D(4, 3), lstm(), dense()),
         "lambda": row(layers.Lambda(lambda x: x * 2), lstm(), dense()),
-        "batchnorm": row(layers.BatchNormalization(), lstm(), dense()),
         "backwards": row(lstm(go_backwards=True), dense()),
         "hard": row(lstm(recurrent_activation="hard_sigmoid"), dense()),
         "relu": row(lstm(activation="relu"), dense()),

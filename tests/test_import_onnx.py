@@ -100,7 +100,20 @@ def heads() -> dict[str, tuple[list[Any], dict[str, Any]]]:
         "bias first": ([MATMUL[0], node("Add", "c m", "y")], head(transposed=False)),
         "softmax": ([node("Gemm", "z V c", "a", transB=1), node("Softmax", "a", "y", axis=1)], head()),
         "none": ([node("Identity", "z", "y")], {}),
+        "batch normalisation": (
+            [
+                node("BatchNormalization", "z gain shift mean variance", "n", epsilon=0.01),
+                node("Gemm", "n V c", "y", transB=1),
+            ],
+            {**head(), **batch_statistics()},
+        ),
     }
+
+
+def batch_statistics() -> dict[str, Any]:
+    values = {name: RNG.normal(0, 0.5, UNITS) for name in ("shift", "mean")}
+    values |= {name: RNG.uniform(0.3, 3, UNITS) for name in ("gain", "variance")}
+    return {name: value.astype(np.float32) for name, value in values.items()}
 
 
 @pytest.mark.parametrize(("name", "bias"), [*itertools.product(heads(), (True, False))])
