@@ -404,7 +404,7 @@ def _offset(program, address):
 def test_an_interrupt_leaves_the_old_release(board, standing, deployable, tmp_path):
     """Ctrl-C while the archive, which is large, is on its way."""
     bundle = shutil.copytree(deployable["three"], tmp_path / "large")
-    add_file(bundle, "linux/x86_64/ballast", os.urandom(100 << 20))
+    add_file(bundle, "linux/x86_64/ballast", os.urandom(300 << 20))
     command = ["edge-lstm", "deploy", bundle, board.target, *board.options(), "--path", standing]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=_with_our_command())
     for line in process.stderr:

@@ -321,11 +321,12 @@ def test_what_is_no_scaling_is_refused_by_name(tmp_path, name):
     assert says in refused(path, "-o", tmp_path / "m.safetensors", "--task", "regress")
 
 
-def test_hidden_states_are_not_scaled(tmp_path):
-    """Between layer and head there is no place for it."""
+def test_a_scaling_of_hidden_states_is_in_the_weights_behind_it(tmp_path):
+    """Between layer and head: the head takes it in, and the command compares."""
     nodes = [op("Identity", "x", to="s")], [op("Mul", "z", "n", to="w"), op("MatMul", "w", "V", to="y")]
-    text = refused(save(tmp_path / "m.onnx", nodes, {"n": floats(2)}), "-o", tmp_path / "m.safetensors")
-    assert "scales hidden states" in text
+    done = run(save(tmp_path / "m.onnx", nodes, {"n": floats(2)}), "-o", tmp_path / "m.safetensors")
+    assert done.exit_code == 0, done.stderr
+    assert "equal to onnxruntime" in done.stdout
 
 
 def test_a_fastgrnn_says_where_it_is_kept(tmp_path):

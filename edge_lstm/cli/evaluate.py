@@ -23,7 +23,10 @@ from edge_lstm.cli import options
 @options.as_json
 @options.quiet
 def evaluate(project_path: Path, model_path: Path | None, part: str, as_json: bool, quiet: bool) -> None:
-    """Metrics of a model or a bundle: float, int8 (native) and tflite, or step without a fused file."""
+    """Metrics of a model or a bundle: float, int8 and TFLite.
+
+    int8 is arithmetic native; what TFLite computes is tflite, or step where a bundle has no fused file.
+    """
     from edge_lstm.cli.table import metrics_table
     from edge_lstm.pipeline import evaluate_path, prepare
     from edge_lstm.project import load_project

@@ -24,10 +24,15 @@ def float_tflite(model: FloatModel) -> bytes:
     Raises:
         ExportError: if a rule that the runtimes do not check themselves is broken.
     """
-    fused = [layer for layer in model.layers if isinstance(layer, LstmWeights)]
-    graph = _fused_graph(model, fused) if len(fused) == len(model.layers) else float_step_graph(model)
+    graph = float_graph(model)
     check(graph)
     return graph.serialise()
+
+
+def float_graph(model: FloatModel) -> Graph:
+    """The graph, not yet checked."""
+    fused = [layer for layer in model.layers if isinstance(layer, LstmWeights)]
+    return _fused_graph(model, fused) if len(fused) == len(model.layers) else float_step_graph(model)
 
 
 def _fused_graph(model: FloatModel, layers: Sequence[LstmWeights]) -> Graph:
