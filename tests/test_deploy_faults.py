@@ -404,9 +404,16 @@ def _offset(program, address):
 def test_an_interrupt_leaves_the_old_release(board, standing, deployable, tmp_path):
     """Ctrl-C while the archive, which is large, is on its way."""
     bundle = shutil.copytree(deployable["three"], tmp_path / "large")
-    add_file(bundle, "linux/x86_64/ballast", os.urandom(300 << 20))
+    add_file(bundle, "linux/x86_64/ballast", os.urandom(100 << 20))
     command = ["edge-lstm", "deploy", bundle, board.target, *board.options(), "--path", standing]
-    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, env=_with_our_command())
+    process = subprocess.Popen(
+        [*map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_with_our_command(),
+        # What a shell starts in the background ignores SIGINT, and so does all that it starts in turn.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for line in process.stderr:
         if line.startswith("send"):
             break
