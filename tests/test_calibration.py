@@ -28,6 +28,7 @@ def histogram_of(values) -> Histogram:
 
 
 @given(st.lists(st.floats(-1e3, 1e3, allow_subnormal=False), min_size=1, max_size=50), st.integers(1, 5))
+@example([0.0, 0.25], 2)
 def test_a_histogram_counts_everything_whatever_the_order(values, parts) -> None:
     """Its range grows as data arrive; counts, minimum and maximum are those of the whole."""
     whole, pieces = histogram_of(values), Histogram()

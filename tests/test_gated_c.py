@@ -13,12 +13,14 @@ from c_nets import COMPILERS, CXX, WARNINGS, compiler_name, library, place, rand
 from edge_lstm.board import core_names, load_core
 from edge_lstm.compiler import compile_shared
 from edge_lstm.files import write_atomically
-from edge_lstm.integer import NATIVE_CELLS, Scheme
+from edge_lstm.integer import NATIVE_CELLS, NativeLstm, Scheme
 from edge_lstm.model import GATES
 from edge_lstm.reference import network, trace
 from edge_lstm.runtimes.c_library import CLibrary
-from edge_lstm_export.c_source import kernels, write_c
-from edge_lstm_export.c_source.kernel_sets import KERNEL_SETS
+from edge_lstm_export.c_source import constant_bytes, kernels, write_c
+from edge_lstm_export.c_source.gated import write_gated
+from edge_lstm_export.c_source.kernel_sets import KERNEL_SETS, kernel_set
+from edge_lstm_export.emulators import program
 
 SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
 STACK = [
@@ -91,6 +93,19 @@ def test_a_slow_unit_keeps_what_it_integrates(cell: str) -> None:
     h, c = seen[0, "h"], seen[0, "c"]
     assert np.abs(np.floor(c / 2.0**15 + 0.5) - h).max() == 0
     assert ((h[1:] == h[:-1]) & (c[1:] != c[:-1])).any()
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus", "rv32imc"])
+@pytest.mark.parametrize("stack", [[("rnn", 5)], [("rnn", 5), ("lstm", 4)], [("gru", 5), ("rnn", 4)]], ids=str)
+def test_every_sigmoid_table_is_announced(core: str, stack: list[tuple[str, int]]) -> None:
+    """Streams, structs and as many tables of 512 bytes as are linked."""
+    chosen = kernel_set(load_core(core).kernels)
+    model = random_gated(2, 3, stack, 3, "w8a16")
+    image = program(load_core(core), write_c(model, kernel_set_name=chosen.name))
+    tables = [size for name, (_, size) in image.symbols.items() if "sigmoid" in name and size == 512]
+    rows = sum(write_gated(layer, "l", chosen).bytes for layer in model.layers if not isinstance(layer, NativeLstm))
+    rows += sum(chosen.layer(layer, "l").bytes for layer in model.layers if isinstance(layer, NativeLstm))
+    assert constant_bytes(model, chosen) == rows + chosen.head(model.head, "h").bytes + sum(tables)
 
 
 def test_every_kernel_set_is_on_a_core() -> None:

@@ -43,6 +43,7 @@ class Histogram:
 
     def _grow(self, largest: Float64) -> None:
         needed = np.frexp(largest)[1].astype(np.int64)  # largest < 2**needed
+        needed[largest == 0] = _SMALLEST_EXPONENT  # frexp gives zero the exponent of one
         for channel in np.nonzero(needed > self.exponent)[0]:
             steps = int(needed[channel] - self.exponent[channel])
             if self.counts[channel].any():

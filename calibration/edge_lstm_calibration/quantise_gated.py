@@ -89,6 +89,8 @@ def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     """The finest format that holds what rows gave; pre-activations have twelve bits, more would be lost."""
     names = [name for layer, name in calibration.histograms if layer == index and name.startswith("over_")]
     largest = max(float(calibration.largest(index, name)[0]) for name in names)
+    if isinstance(layer, FastGrnnWeights):
+        largest = max(largest, float(np.abs(layer.bias[1] - layer.bias[0]).max()))  # a constant in the format of rows
     return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), _least_row_bits(layer), 12))
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from edge_lstm.integer import NativeCell, NativeDense, NativeFastGrnn
 from edge_lstm_export.c_source.kernel_sets.base import CellKernel, Constant, KernelSet, Written, bytes_of, declare
 
-COMMON_FILES = ("el_gated.h", "el_sigmoid.c", "el_sigmoid.h")
+COMMON_TABLE = "el_sigmoid.c"
+COMMON_FILES = ("el_gated.h", COMMON_TABLE, "el_sigmoid.h")
 _HEADER = "el_gated.h"
 
 _BLOCKS = ("over_x", "over_h", "over_reset")
@@ -50,6 +51,11 @@ def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
 def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     """Those that declare what a layer's constants are made of, beside the set's own."""
     return (_HEADER,) if _own_kernel(layer, chosen) is None else ()
+
+
+def is_common(layer: NativeCell, chosen: KernelSet) -> bool:
+    """Whether the C of all sets computes the layer, with the table that is its own."""
+    return _own_kernel(layer, chosen) is None and _KERNELS[layer.cell].file not in chosen.instead
 
 
 def gated_work_words(layer: NativeCell, chosen: KernelSet) -> int:

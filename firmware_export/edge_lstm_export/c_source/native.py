@@ -9,7 +9,14 @@ from edge_lstm.errors import ExportError
 from edge_lstm.integer import Affine, NativeLayer, NativeLstm, NativeModel, TfliteModel
 from edge_lstm_export.c_source import kernels
 from edge_lstm_export.c_source.blueprint import cells_line, physical_gains, require_counts, state_bytes, table
-from edge_lstm_export.c_source.gated import gated_files, gated_headers, gated_work_words, write_gated
+from edge_lstm_export.c_source.gated import (
+    COMMON_TABLE,
+    gated_files,
+    gated_headers,
+    gated_work_words,
+    is_common,
+    write_gated,
+)
 from edge_lstm_export.c_source.header import NATIVE, model_header, model_stem, softmax_call
 from edge_lstm_export.c_source.kernel_sets import kernel_set
 from edge_lstm_export.c_source.kernel_sets.base import Array, KernelSet, Written
@@ -54,8 +61,16 @@ def _files(model: NativeModel, chosen: KernelSet) -> set[str]:
 
 
 def constant_bytes(model: NativeModel, chosen: KernelSet) -> int:
-    """Weights, row constants and the sigmoid table, without the encoding of the inputs and the names."""
-    return SIGMOID_BYTES + sum(written.bytes for written in (*_layers(model, chosen), _head(model, chosen)))
+    """Weights, row constants and sigmoid tables, without the encoding of the inputs and the names."""
+    rows = sum(written.bytes for written in (*_layers(model, chosen), _head(model, chosen)))
+    return rows + SIGMOID_BYTES * _sigmoid_tables(model, chosen)
+
+
+def _sigmoid_tables(model: NativeModel, chosen: KernelSet) -> int:
+    """How many: a set whose table is another than that of the C of all sets needs both in some stacks."""
+    if COMMON_TABLE in chosen.files[model.scheme]:
+        return 1
+    return len({not isinstance(layer, NativeLstm) and is_common(layer, chosen) for layer in model.layers})
 
 
 def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:

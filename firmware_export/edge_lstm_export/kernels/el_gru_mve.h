@@ -100,20 +100,11 @@
     "ldr r1, [r0, #4]\n"
 
 /* Codes from where a register points into the part of the scratch at r6, the bytes of split ones apart. */
-#define EL_GRU_MVE_PART(from, count, split, at)                                                                      \
+#define EL_GRU_MVE_PART(from, count, split, at)                                                                        \
     "add r3, r6, #64\n"                                                                                                \
     "str r3, [sp, #" at "]\n"                                                                                          \
-    "mov r3, r6\n" EL_GRU_MVE_COPY(from, count) ".if " EL_MVE_TEXT(split) "\n"                                                                                     \
-    "mov r3, r6\n"                                                                                                     \
-    "movs r7, #128\n"                                                                                                  \
-    "movw lr, #" EL_MVE_TEXT(split) "\n"                                                                               \
-    "dls lr, lr\n"                                                                                                     \
-    "7: vld20.8 {q0, q1}, [r3]\n"                                                                                      \
-    "vld21.8 {q0, q1}, [r3]\n"                                                                                         \
-    "vadd.i8 q0, q0, r7\n"                                                                                             \
-    "vstrb.8 q0, [r3], #16\n"                                                                                          \
-    "vstrb.8 q1, [r3], #16\n"                                                                                          \
-    "le lr, 7b\n"                                                                                                      \
+    "mov r3, r6\n" EL_GRU_MVE_COPY(from, count)                                                                        \
+    ".if " EL_MVE_TEXT(split) "\n" EL_MVE_SPLIT(split)                                                                 \
     ".endif\n"
 
 #define EL_GRU_MVE_SETTLE(units)                                                                                       \

@@ -14,17 +14,7 @@
     "mov r3, r6\n" EL_MVE_COPY("r2", features, "vstrh.16", "#16")                                                      \
     "movw r7, #2 * " EL_MVE_TEXT(features) "\n"                                                                        \
     "add r3, r6, r7\n"                                                                                                 \
-    "mov r7, r5\n" EL_MVE_COPY("r7", units, "vstrh.16", "#16")                                                         \
-    "mov r3, r6\n"                                                                                                     \
-    "movs r7, #128\n"                                                                                                  \
-    "movw lr, #" EL_MVE_TEXT(split) "\n"                                                                               \
-    "dls lr, lr\n"                                                                                                     \
-    "7: vld20.8 {q0, q1}, [r3]\n"                                                                                      \
-    "vld21.8 {q0, q1}, [r3]\n"                                                                                         \
-    "vadd.i8 q0, q0, r7\n"                                                                                             \
-    "vstrb.8 q0, [r3], #16\n"                                                                                          \
-    "vstrb.8 q1, [r3], #16\n"                                                                                          \
-    "le lr, 7b\n"
+    "mov r7, r5\n" EL_MVE_COPY("r7", units, "vstrh.16", "#16") EL_MVE_SPLIT(split)
 
 /* z = (m (b + 256 a)) >> s, as the high word of a product with m << 31 - s, doubled. */
 #define EL_MVE_W8A16_REQUANTISE                                                                                        \
