@@ -91,9 +91,9 @@ EL_INLINE void el_step_wide(const el_layer *layer, const el_layer_state *state, 
     el_join_codes(codes, layer, state, x);
     do {
         el_sums sums[EL_GATES];
-        el_load_gates(sums, bias);
+        el_load_gates(sums, bias, EL_GATES);
         weights = el_add_wide(sums, weights, codes, columns);
-        el_requantise16(z, sums, multiplier);
+        el_requantise16(z, sums, multiplier, EL_GATES);
         bias += EL_GROUP_ROWS;
         multiplier += EL_GROUP_ROWS;
     } while (el_update_group(z, &place, 0));

@@ -1,0 +1,52 @@
+"""Cells as rows over each of their blocks, and C that joins them: an ``el_gated`` over one ``el_head`` a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from edge_lstm.integer import Affine, NativeCell, NativeDense, NativeFastGrnn
+from edge_lstm_export.c_source.kernel_sets.base import Constant, Written, bytes_of, declare
+
+HEADER = "el_gated.h"
+
+_BLOCKS = ("over_x", "over_h", "over_reset")
+_CONSTANT_BYTES, _HEAD_BYTES = 24, 12
+"""Of an ``el_gated`` and an ``el_head`` where pointers have four bytes."""
+
+
+def write_joined(
+    layer: NativeCell,
+    name: str,
+    function: str,
+    write_rows: Callable[[Affine, str], Written],
+    blocks: Sequence[Affine],
+) -> Written:
+    """A layer and what its blocks are for ``function``, each a block of rows in C.
+
+    Args:
+        function: the C that joins the rows.
+        write_rows: (block, C name) → C.
+        blocks: the layer's, filled up as that C has them.
+    """
+    rows = {block: write_rows(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, blocks, strict=False)}
+    text = [written.text for written in rows.values()]
+    for (block, written), affine in zip(rows.items(), blocks, strict=True):
+        count, columns = affine.weights.shape
+        members = f"{written.function}, {written.constants}, {columns}, {count}"
+        text.append(f"static const el_head {name}_{block} = {{{members}}};\n")
+    constants = []
+    if isinstance(layer, NativeFastGrnn):
+        constants.append(Constant("int16_t", "candidate", layer.candidate, "(units)"))
+        text.append(declare(name, constants))
+    text.append(f"static const el_gated {name}_constants = {{{', '.join(_members(layer, name, list(rows)))}}};\n")
+    size = sum(w.bytes + _HEAD_BYTES for w in rows.values()) + bytes_of(constants) + _CONSTANT_BYTES
+    return Written("\n".join(text), function, f"&{name}_constants", size)
+
+
+def _members(layer: NativeCell, name: str, blocks: list[str]) -> list[str]:
+    pointers = [f"&{name}_{block}" if block in blocks else "NULL" for block in _BLOCKS]
+    leaks = isinstance(layer, NativeFastGrnn)
+    numbers = (layer.zeta, layer.nu) if isinstance(layer, NativeFastGrnn) else (0, 0)
+    activation = f"EL_{layer.activation.upper()}" if isinstance(layer, NativeDense) else "EL_LINEAR"
+    shown = [*numbers, 12 - layer.row_bits, layer.reach, int(layer.scheme == "w8a8"), activation]
+    return [*pointers, f"{name}_candidate" if leaks else "NULL", *map(str, shown)]

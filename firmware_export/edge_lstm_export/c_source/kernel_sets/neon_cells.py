@@ -1,0 +1,117 @@
+"""Cells other than the LSTM with NEON: rows in panels, which C joins eight units at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_lstm.arithmetic.native import SHIFTS
+from edge_lstm.integer import Affine, NativeCell, Scheme
+from edge_lstm_export.c_source.kernel_sets import joined
+from edge_lstm_export.c_source.kernel_sets.base import Array, CellKernel, Written
+from edge_lstm_export.c_source.kernel_sets.neon_rows import UNITS, Order
+
+_PANELS = (32, 16, 8)
+"""Rows side by side: as many as an LSTM has of eight units, then what is left of a block."""
+
+_FILES = ("el_gated.h", "el_neon_gated.h", "el_neon_rows.h")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a scheme.
+
+    Args:
+        files: beside those of all sets with NEON.
+        write: (block, C name) → C.
+        scratch: columns → bytes that the kernel takes behind its rows.
+    """
+
+    files: tuple[str, ...]
+    write: Callable[[Affine, str], Written]
+    scratch: Callable[[int], int]
+
+
+@dataclass(frozen=True)
+class _Joining:
+    """What joins the rows of a cell.
+
+    Args:
+        file: its name without ``.c`` is the function.
+        kept: codes a unit in the scratch, beside the rows.
+    """
+
+    file: str
+    kept: int = 0
+
+
+_JOININGS = {
+    "gru": _Joining("el_gru_neon.c"),
+}
+
+
+def cell_kernels(rows: Mapping[Scheme, Rows]) -> dict[str, CellKernel]:
+    """A kernel for each cell."""
+    return {cell: _kernel(joining, rows) for cell, joining in _JOININGS.items()}
+
+
+def _kernel(joining: _Joining, rows: Mapping[Scheme, Rows]) -> CellKernel:
+    def layer(layer: NativeCell, name: str) -> Written:
+        blocks = [_filled(block, count) for block, (count, _) in zip(layer.blocks, layer.rows, strict=True)]
+        return joined.write_joined(layer, name, joining.file.removesuffix(".c"), rows[layer.scheme].write, blocks)
+
+    def work_words(layer: NativeCell) -> int:
+        codes = sum(count for count, _ in layer.rows) + joining.kept
+        scratch = max(map(rows[layer.scheme].scratch, (layer.features, layer.units)))
+        return -(-(2 * codes * _whole(layer.units) + scratch) // 4)
+
+    files: dict[Scheme, tuple[str, ...]] = {scheme: (*_FILES, joining.file, *rows[scheme].files) for scheme in rows}
+    return CellKernel(files, layer, work_words, _serves, (joined.HEADER,))
+
+
+def _serves(layer: NativeCell) -> bool:
+    """Whether all shifts are those that one SQDMULH applies; rows of w8a8 take any."""
+    return layer.scheme == "w8a8" or all(int(shift) in SHIFTS for block in layer.blocks for shift in block.shift)
+
+
+def _whole(units: int) -> int:
+    return -(-units // UNITS) * UNITS
+
+
+def _filled(block: Affine, gates: int) -> Affine:
+    """(G·H rows) → (G·H'), units of zeros up to whole groups."""
+
+    def filled(rows: Array, filler: int) -> Array:
+        by_gate = rows.reshape(gates, -1, *rows.shape[1:])
+        missing = [(0, 0), (0, -by_gate.shape[1] % UNITS)] + [(0, 0)] * (rows.ndim - 1)
+        return np.pad(by_gate, missing, constant_values=filler).reshape(-1, *rows.shape[1:])
+
+    return Affine(
+        filled(block.weights, 0), filled(block.bias, 0), filled(block.multiplier, 128), filled(block.shift, SHIFTS.start)
+    )
+
+
+def _in_panels(rows: Array) -> list[Array]:
+    """(R, ...), R a multiple of eight → panels (P, ...), the largest first."""
+    sizes = [_PANELS[0]] * (len(rows) // _PANELS[0]) + [size for size in _PANELS[1:] if len(rows) & size]
+    return np.split(rows, np.cumsum(sizes)[:-1])
+
+
+def _wide(weights: Array) -> Array:
+    return np.concatenate([panel.T.ravel() for panel in _in_panels(weights)])
+
+
+def _quads(weights: Array) -> Array:
+    by_quad = weights.reshape(len(weights), -1, 4)
+    return np.concatenate([np.swapaxes(panel, 0, 1).ravel() for panel in _in_panels(by_quad)])
+
+
+PANELS = Order(
+    rows=lambda rows: rows,
+    wide=_wide,
+    quads=_quads,
+    shapes=("(rows)", "(panels, columns, rows)", "(panels, quads, rows, columns)"),
+)
+"""Rows gate by gate."""
