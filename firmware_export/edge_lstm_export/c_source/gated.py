@@ -68,7 +68,7 @@ def write_gated(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
     own = _own_kernel(layer, chosen)
     if own is not None:
         return own.layer(layer, name)
-    return joined.write_joined(layer, name, _KERNELS[layer.cell].function, chosen.head, layer.blocks)
+    return joined.write_joined(layer, name, _KERNELS[layer.cell].function, chosen.head)
 
 
 def _own_kernel(layer: NativeCell, chosen: KernelSet) -> CellKernel | None:

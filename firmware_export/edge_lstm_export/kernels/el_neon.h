@@ -73,8 +73,13 @@ void el_rows_w8a8_neon(const el_head *head, const int16_t *v, int16_t *y);
 void el_rows_w8a16_neon32(const el_head *head, const int16_t *v, int16_t *y);
 void el_rows_w8a8_neon32(const el_head *head, const int16_t *v, int16_t *y);
 
-/* layer->constants: an el_gated over such rows. */
+/* layer->constants: an el_gated over such rows. Scratch: the rows over x, those over h, in el_gru_before_neon codes of r h
+ * and the rows over them, and what the kernel of the rows takes behind its own. */
 void el_gru_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_gru_before_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_rnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_fastgrnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_dense_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 
 #ifdef __cplusplus
 }

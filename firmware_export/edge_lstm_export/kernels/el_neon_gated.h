@@ -26,22 +26,39 @@ EL_INLINE el_joining el_join(const el_layer *layer, const el_layer_state *state)
         .place = el_first_place(layer, state),
         .scale = vdupq_n_s16(cell->scale_bits),
         .scale_twice = vdupq_n_s16((int16_t)(cell->scale_bits + 1)),
-        .low = vdupq_n_s16(cell->narrow ? -128 : -32768),
-        .high = vdupq_n_s16(cell->narrow ? 127 : 32767),
+        .high = vdupq_n_s16((int16_t)(32767 >> 8 * cell->narrow)),
     };
+    join.low = vmvnq_s16(join.high);
     join.place.hidden_shift = vdupq_n_s32(layer->hidden_bits - 23);
     return join;
 }
 
-/* Rows of eight units, and sums of two. Both saturate; so does z, which is no nearer. */
-EL_INLINE int16x8_t el_rows_of(const int16_t *a)
+/* Sums of rows -> pre-activations. Both saturate: sums that do are too large for z whatever the scale. */
+EL_INLINE int16x8_t el_both(const int16_t *a, const int16_t *d, int16x8_t scale)
 {
-    return vld1q_s16(a);
+    return vqshlq_s16(vqaddq_s16(vld1q_s16(a), vld1q_s16(d)), scale);
 }
 
-EL_INLINE int16x8_t el_both_rows(const int16_t *a, const int16_t *d)
+/* Where the eight units behind those at u are: at u again, if there are none, whose gates are then looked up twice. */
+static inline uint32_t el_behind(uint32_t u, uint32_t gate)
 {
-    return vqaddq_s16(vld1q_s16(a), vld1q_s16(d));
+    return u + EL_NEON_UNITS < gate ? u + EL_NEON_UNITS : u;
+}
+
+/* z and r from their rows, a (2, gate) and d alike, in place of a. Their number in eights is even. */
+EL_INLINE void el_gates(const el_joining *join, int16_t *a, const int16_t *d, uint32_t gate)
+{
+    for (uint32_t k = 0; k < 2 * gate; k += 2 * EL_NEON_UNITS) {
+        const uint32_t behind = k + EL_NEON_UNITS;
+        int16x8_t z = el_both(a + k, d + k, join->scale), next = el_both(a + behind, d + behind, join->scale);
+        el_tap_row(&join->place, k / gate, k % gate, z);
+        el_tap_row(&join->place, behind / gate, behind % gate, next);
+        el_sigmoid_twice(&z, &next);
+        el_tap_row(&join->place, 4 + k / gate, k % gate, z);
+        el_tap_row(&join->place, 4 + behind / gate, behind % gate, next);
+        vst1q_s16(a + k, z);
+        vst1q_s16(a + behind, next);
+    }
 }
 
 /* c of the next eight units; noughts where there are fewer. */
@@ -60,6 +77,26 @@ EL_INLINE el_sums el_as_cells(int16x8_t half_n)
 {
     const el_sums n = {{vshll_n_s16(vget_low_s16(half_n), 9), vshll_n_s16(vget_high_s16(half_n), 9)}};
     return n;
+}
+
+/* n << widen */
+EL_INLINE el_sums el_widen(int16x8_t n, int32x4_t widen)
+{
+    const el_sums c = {{vshlq_s32(vmovl_s16(vget_low_s16(n)), widen), vshlq_s32(vmovl_s16(vget_high_s16(n)), widen)}};
+    return c;
+}
+
+/* What |c| reaches, of a FastGRNN or a dense layer. */
+EL_INLINE int32x4_t el_limit(const el_gated *cell)
+{
+    return vdupq_n_s32((int32_t)1 << (23 + cell->reach_bits));
+}
+
+EL_INLINE el_sums el_clamp(int32x4_t low, int32x4_t high, int32x4_t limit)
+{
+    const int32x4_t least = vnegq_s32(limit);
+    const el_sums c = {{vmaxq_s32(least, vminq_s32(limit, low)), vmaxq_s32(least, vminq_s32(limit, high))}};
+    return c;
 }
 
 /* gate value >> 16: the product is doubled and loses 32 bits. */
@@ -102,6 +139,33 @@ EL_INLINE void el_keep(el_joining *join, el_sums c)
         }
     }
     el_next_place(place);
+}
+
+/* What a GRU does once it has its gates: rows of the candidate, n and n_h (gate) each, `resets` if those over h wait for
+ * r, and then its state. z and r (gate) each. */
+EL_INLINE void el_blend_all(el_joining *join, const int16_t *z, const int16_t *r, const int16_t *n, const int16_t *n_h,
+                            uint32_t gate, int resets)
+{
+    const int16x8_t half = vdupq_n_s16(16384);
+    for (uint32_t u = 0; u < gate; u += 2 * EL_NEON_UNITS) {
+        const uint32_t behind = el_behind(u, gate);
+        int16x8_t over_h = vld1q_s16(n_h + u), next_over_h = vld1q_s16(n_h + behind);
+        if (resets) {
+            over_h = vqrdmulhq_s16(over_h, vld1q_s16(r + u));
+            next_over_h = vqrdmulhq_s16(next_over_h, vld1q_s16(r + behind));
+        }
+        int16x8_t pre = vqshlq_s16(vqaddq_s16(vld1q_s16(n + u), over_h), join->scale_twice);
+        int16x8_t next = vqshlq_s16(vqaddq_s16(vld1q_s16(n + behind), next_over_h), join->scale_twice);
+        el_tap_row(&join->place, 2, 0, pre);
+        el_tap_row(&join->place, 2, behind - u, next);
+        el_sigmoid_twice(&pre, &next);
+        const int16x8_t half_n = vsubq_s16(pre, half), half_next = vsubq_s16(next, half);
+        el_tap_row(&join->place, 6, 0, vshlq_n_s16(half_n, 1));
+        el_tap_row(&join->place, 6, behind - u, vshlq_n_s16(half_next, 1));
+        el_keep(join, el_blend(vld1q_s16(z + u), el_cells(&join->place), el_as_cells(half_n)));
+        if (behind != u)
+            el_keep(join, el_blend(vld1q_s16(z + behind), el_cells(&join->place), el_as_cells(half_next)));
+    }
 }
 
 #endif

@@ -69,17 +69,16 @@ EL_INLINE el_place el_first_place(const el_layer *layer, const el_layer_state *s
     return place;
 }
 
-/* Where taps are compiled in: one row of them, of the group that is so many ahead. */
-static inline void el_tap_row(const el_place *place, uint32_t row, uint32_t ahead, int16x8_t lanes)
+/* Where taps are compiled in: eight lanes of one row of them, from unit `first` behind the place on. */
+static inline void el_tap_row(const el_place *place, uint32_t row, uint32_t first, int16x8_t lanes)
 {
 #ifdef EL_TAP
     int16_t seen[EL_NEON_UNITS];
-    const uint32_t first = EL_NEON_UNITS * ahead;
     vst1q_s16(seen, lanes);
     for (uint32_t k = 0; k < EL_NEON_UNITS && first + k < place->left; k++)
         place->tap[row * place->units + first + k] = seen[k];
 #else
-    (void)place, (void)row, (void)ahead, (void)lanes;
+    (void)place, (void)row, (void)first, (void)lanes;
 #endif
 }
 

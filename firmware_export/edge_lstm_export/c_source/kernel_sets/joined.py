@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+import numpy as np
+
+from edge_lstm.arithmetic.native import SHIFTS
 from edge_lstm.integer import Affine, NativeCell, NativeDense, NativeFastGrnn
-from edge_lstm_export.c_source.kernel_sets.base import Constant, Written, bytes_of, declare
+from edge_lstm_export.c_source.kernel_sets.base import Array, Constant, Written, bytes_of, declare
 
 HEADER = "el_gated.h"
 
@@ -19,15 +22,16 @@ def write_joined(
     name: str,
     function: str,
     write_rows: Callable[[Affine, str], Written],
-    blocks: Sequence[Affine],
+    multiple: int = 1,
 ) -> Written:
     """A layer and what its blocks are for ``function``, each a block of rows in C.
 
     Args:
         function: the C that joins the rows.
         write_rows: (block, C name) → C.
-        blocks: the layer's, filled up as that C has them.
+        multiple: units are filled up to one of this, with noughts.
     """
+    blocks = [_filled(block, count, multiple) for block, (count, _) in zip(layer.blocks, layer.rows, strict=True)]
     rows = {block: write_rows(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, blocks, strict=False)}
     text = [written.text for written in rows.values()]
     for (block, written), affine in zip(rows.items(), blocks, strict=True):
@@ -36,11 +40,24 @@ def write_joined(
         text.append(f"static const el_head {name}_{block} = {{{members}}};\n")
     constants = []
     if isinstance(layer, NativeFastGrnn):
-        constants.append(Constant("int16_t", "candidate", layer.candidate, "(units)"))
+        constants.append(Constant("int16_t", "candidate", _whole(layer.candidate, 1, multiple), "(units)"))
         text.append(declare(name, constants))
     text.append(f"static const el_gated {name}_constants = {{{', '.join(_members(layer, name, list(rows)))}}};\n")
     size = sum(w.bytes + _HEAD_BYTES for w in rows.values()) + bytes_of(constants) + _CONSTANT_BYTES
     return Written("\n".join(text), function, f"&{name}_constants", size)
+
+
+def _filled(block: Affine, gates: int, multiple: int) -> Affine:
+    """(G·H rows) → (G·H'), units of noughts behind each gate's."""
+    values = (block.weights, 0), (block.bias, 0), (block.multiplier, 128), (block.shift, SHIFTS.start)
+    return Affine(*(_whole(rows, gates, multiple, filler) for rows, filler in values))
+
+
+def _whole(rows: Array, gates: int, multiple: int, filler: int = 0) -> Array:
+    """(G·H, ...) → (G·H', ...), H' a multiple."""
+    by_gate = rows.reshape(gates, -1, *rows.shape[1:])
+    missing = [(0, 0), (0, -by_gate.shape[1] % multiple)] + [(0, 0)] * (rows.ndim - 1)
+    return np.pad(by_gate, missing, constant_values=filler).reshape(-1, *rows.shape[1:])
 
 
 def _members(layer: NativeCell, name: str, blocks: list[str]) -> list[str]:

@@ -49,6 +49,10 @@ class _Joining:
 
 _JOININGS = {
     "gru": _Joining("el_gru_neon.c"),
+    "gru-before": _Joining("el_gru_before_neon.c", kept=1),
+    "rnn": _Joining("el_rnn_neon.c"),
+    "fastgrnn": _Joining("el_fastgrnn_neon.c"),
+    "dense": _Joining("el_dense_neon.c"),
 }
 
 
@@ -59,13 +63,13 @@ def cell_kernels(rows: Mapping[Scheme, Rows]) -> dict[str, CellKernel]:
 
 def _kernel(joining: _Joining, rows: Mapping[Scheme, Rows]) -> CellKernel:
     def layer(layer: NativeCell, name: str) -> Written:
-        blocks = [_filled(block, count) for block, (count, _) in zip(layer.blocks, layer.rows, strict=True)]
-        return joined.write_joined(layer, name, joining.file.removesuffix(".c"), rows[layer.scheme].write, blocks)
+        function = joining.file.removesuffix(".c")
+        return joined.write_joined(layer, name, function, rows[layer.scheme].write, UNITS)
 
     def work_words(layer: NativeCell) -> int:
         codes = sum(count for count, _ in layer.rows) + joining.kept
         scratch = max(map(rows[layer.scheme].scratch, (layer.features, layer.units)))
-        return -(-(2 * codes * _whole(layer.units) + scratch) // 4)
+        return -(-(2 * codes * UNITS * -(-layer.units // UNITS) + scratch) // 4)
 
     files: dict[Scheme, tuple[str, ...]] = {scheme: (*_FILES, joining.file, *rows[scheme].files) for scheme in rows}
     return CellKernel(files, layer, work_words, _serves, (joined.HEADER,))
@@ -74,23 +78,6 @@ def _kernel(joining: _Joining, rows: Mapping[Scheme, Rows]) -> CellKernel:
 def _serves(layer: NativeCell) -> bool:
     """Whether all shifts are those that one SQDMULH applies; rows of w8a8 take any."""
     return layer.scheme == "w8a8" or all(int(shift) in SHIFTS for block in layer.blocks for shift in block.shift)
-
-
-def _whole(units: int) -> int:
-    return -(-units // UNITS) * UNITS
-
-
-def _filled(block: Affine, gates: int) -> Affine:
-    """(G·H rows) → (G·H'), units of zeros up to whole groups."""
-
-    def filled(rows: Array, filler: int) -> Array:
-        by_gate = rows.reshape(gates, -1, *rows.shape[1:])
-        missing = [(0, 0), (0, -by_gate.shape[1] % UNITS)] + [(0, 0)] * (rows.ndim - 1)
-        return np.pad(by_gate, missing, constant_values=filler).reshape(-1, *rows.shape[1:])
-
-    return Affine(
-        filled(block.weights, 0), filled(block.bias, 0), filled(block.multiplier, 128), filled(block.shift, SHIFTS.start)
-    )
 
 
 def _in_panels(rows: Array) -> list[Array]:
