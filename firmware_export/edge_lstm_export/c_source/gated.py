@@ -68,7 +68,8 @@ def write_gated(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
     own = _own_kernel(layer, chosen)
     if own is not None:
         return own.layer(layer, name)
-    return joined.write_joined(layer, name, _KERNELS[layer.cell].function, chosen.head)
+    function = _KERNELS[layer.cell].function
+    return joined.write_joined(layer, name, function, lambda block, _gates, rows: chosen.head(block, rows))
 
 
 def _own_kernel(layer: NativeCell, chosen: KernelSet) -> CellKernel | None:

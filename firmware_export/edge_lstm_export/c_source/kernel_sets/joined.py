@@ -21,18 +21,20 @@ def write_joined(
     layer: NativeCell,
     name: str,
     function: str,
-    write_rows: Callable[[Affine, str], Written],
+    write_rows: Callable[[Affine, int, str], Written],
     multiple: int = 1,
 ) -> Written:
     """A layer and what its blocks are for ``function``, each a block of rows in C.
 
     Args:
         function: the C that joins the rows.
-        write_rows: (block, C name) → C.
+        write_rows: (block, rows a unit, C name) → C.
         multiple: units are filled up to one of this, with noughts.
     """
-    blocks = [_filled(block, count, multiple) for block, (count, _) in zip(layer.blocks, layer.rows, strict=True)]
-    rows = {block: write_rows(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, blocks, strict=False)}
+    gates = [count for count, _ in layer.rows]
+    blocks = [_filled(*each, multiple) for each in zip(layer.blocks, gates, strict=True)]
+    names = _BLOCKS[: len(blocks)]
+    rows = {block: write_rows(*each, f"{name}_{block}") for block, *each in zip(names, blocks, gates, strict=True)}
     text = [written.text for written in rows.values()]
     for (block, written), affine in zip(rows.items(), blocks, strict=True):
         count, columns = affine.weights.shape

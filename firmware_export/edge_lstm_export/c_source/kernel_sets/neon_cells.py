@@ -64,7 +64,8 @@ def cell_kernels(rows: Mapping[Scheme, Rows]) -> dict[str, CellKernel]:
 def _kernel(joining: _Joining, rows: Mapping[Scheme, Rows]) -> CellKernel:
     def layer(layer: NativeCell, name: str) -> Written:
         function = joining.file.removesuffix(".c")
-        return joined.write_joined(layer, name, function, rows[layer.scheme].write, UNITS)
+        write = rows[layer.scheme].write
+        return joined.write_joined(layer, name, function, lambda block, _gates, rows: write(block, rows), UNITS)
 
     def work_words(layer: NativeCell) -> int:
         codes = sum(count for count, _ in layer.rows) + joining.kept
