@@ -38,7 +38,7 @@ int main(void)
         if (broken(out.guard))
             return 3;
         fwrite(out.y, sizeof out.y, 1, stdout);
-        fwrite(stream.state.tap, sizeof stream.state.tap, 1, stdout);
+        fwrite(stream.state.taps, sizeof stream.state.taps, 1, stdout);
     }
     return 0;
 }

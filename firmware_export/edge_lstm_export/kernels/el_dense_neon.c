@@ -33,7 +33,8 @@ void el_dense_neon(const el_layer *layer, const el_layer_state *state, const int
     const el_gated *const cell = (const el_gated *)layer->constants;
     const uint32_t gate = el_gate_rows(layer);
     int16_t *const a = (int16_t *)state->work; /* (gate) */
-    el_joining join = el_join(layer, state);
+    el_joining join;
+    el_begin(&join, layer, state);
     cell->over_x->apply(cell->over_x, x, a);
     if (cell->activation >= EL_TANH)
         el_squash(&join, a, gate, cell->activation == EL_TANH);

@@ -34,7 +34,8 @@ void el_fastgrnn_neon(const el_layer *layer, const el_layer_state *state, const 
     const uint32_t gate = el_gate_rows(layer);
     int16_t *const a = (int16_t *)state->work, *const d = a + gate; /* (gate) each */
     const int32x4_t limit = el_limit(cell), scale_twice = vdupq_n_s32(cell->scale_bits + 1);
-    el_joining join = el_join(layer, state);
+    el_joining join;
+    el_begin(&join, layer, state);
     cell->over_x->apply(cell->over_x, x, a);
     cell->over_h->apply(cell->over_h, state->h, d);
     for (uint32_t u = 0; u < gate; u += EL_NEON_UNITS) {

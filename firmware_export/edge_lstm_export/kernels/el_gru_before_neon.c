@@ -8,7 +8,8 @@ void el_gru_before_neon(const el_layer *layer, const el_layer_state *state, cons
     int16_t *const a = (int16_t *)state->work, *const d = a + 3 * gate; /* (3, gate), (2, gate) */
     int16_t *const reset = d + 2 * gate, *const e = reset + gate;       /* (gate): codes of r h, rows over them */
     const int16_t *const r = a + gate;
-    el_joining join = el_join(layer, state);
+    el_joining join;
+    el_begin(&join, layer, state);
     cell->over_x->apply(cell->over_x, x, a);
     cell->over_h->apply(cell->over_h, state->h, d);
     el_gates(&join, a, d, gate);

@@ -1,4 +1,4 @@
-/* What the cells other than the LSTM do with eight units at once, once their rows are summed; the numbers of el_gated.h.
+/* What cells other than the LSTM do with eight units at once, once their rows are summed; the numbers of el_gated.h.
  *
  * A gate's rows are filled up to whole eights, and so is the scratch; states are not. */
 #ifndef EL_NEON_GATED_H
@@ -19,18 +19,15 @@ static inline uint32_t el_gate_rows(const el_layer *layer)
     return (layer->units + EL_NEON_UNITS - 1U) / EL_NEON_UNITS * EL_NEON_UNITS;
 }
 
-EL_INLINE el_joining el_join(const el_layer *layer, const el_layer_state *state)
+EL_INLINE void el_begin(el_joining *join, const el_layer *layer, const el_layer_state *state)
 {
     const el_gated *const cell = (const el_gated *)layer->constants;
-    el_joining join = {
-        .place = el_first_place(layer, state),
-        .scale = vdupq_n_s16(cell->scale_bits),
-        .scale_twice = vdupq_n_s16((int16_t)(cell->scale_bits + 1)),
-        .high = vdupq_n_s16((int16_t)(32767 >> 8 * cell->narrow)),
-    };
-    join.low = vmvnq_s16(join.high);
-    join.place.hidden_shift = vdupq_n_s32(layer->hidden_bits - 23);
-    return join;
+    join->place = el_first_place(layer, state);
+    join->place.hidden_shift = vdupq_n_s32(layer->hidden_bits - 23);
+    join->scale = vdupq_n_s16(cell->scale_bits);
+    join->scale_twice = vdupq_n_s16((int16_t)(cell->scale_bits + 1));
+    join->high = vdupq_n_s16((int16_t)(32767 >> 8 * cell->narrow));
+    join->low = vmvnq_s16(join->high);
 }
 
 /* Sums of rows -> pre-activations. Both saturate: sums that do are too large for z whatever the scale. */
@@ -66,9 +63,9 @@ EL_INLINE el_sums el_cells(const el_place *place)
 {
     if (place->left >= EL_NEON_UNITS)
         return el_load_sums(place->c);
-    int32_t c[EL_NEON_UNITS] = {0};
-    for (uint32_t k = 0; k < place->left; k++)
-        c[k] = place->c[k];
+    int32_t c[EL_NEON_UNITS];
+    for (uint32_t k = 0; k < EL_NEON_UNITS; k++)
+        c[k] = k < place->left ? place->c[k] : 0;
     return el_load_sums(c);
 }
 
@@ -141,8 +138,8 @@ EL_INLINE void el_keep(el_joining *join, el_sums c)
     el_next_place(place);
 }
 
-/* What a GRU does once it has its gates: rows of the candidate, n and n_h (gate) each, `resets` if those over h wait for
- * r, and then its state. z and r (gate) each. */
+/* What a GRU does once it has its gates z and r, (gate) each: n and n_h are the rows of the candidate over x and over h,
+ * which r is still to scale if it `resets`. */
 EL_INLINE void el_blend_all(el_joining *join, const int16_t *z, const int16_t *r, const int16_t *n, const int16_t *n_h,
                             uint32_t gate, int resets)
 {

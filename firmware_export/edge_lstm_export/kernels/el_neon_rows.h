@@ -1,5 +1,5 @@
-/* Rows of cells other than the LSTM, which are saturated before they are joined. They come in panels of 32, as many as an
- * LSTM has of eight units, and what is left in one of 16 and one of 8. */
+/* Rows of cells other than the LSTM, which saturate before they are joined. They come in panels of 32, as many as an LSTM
+ * has of eight units, and what is left in one of 16 and one of 8. */
 #ifndef EL_NEON_ROWS_H
 #define EL_NEON_ROWS_H
 

@@ -23,10 +23,10 @@
 #define EL_ONE "ldr h15, [%[v]], #2\n\t" EL_LOAD_EVEN EL_EVEN("0")
 #define EL_TWO "ldr s15, [%[v]], #4\n\t" EL_LOAD_EVEN EL_LOAD_ODD EL_EVEN("0") EL_ODD("1")
 #define EL_FOUR                                                                                                        \
-    "ldr d15, [%[v]], #8\n\t" EL_LOAD_EVEN EL_LOAD_ODD                                                                   \
+    "ldr d15, [%[v]], #8\n\t" EL_LOAD_EVEN EL_LOAD_ODD                                                                 \
     EL_EVEN("0") EL_LOAD_EVEN EL_ODD("1") EL_LOAD_ODD EL_EVEN("2") EL_ODD("3")
 #define EL_EIGHT                                                                                                       \
-    "ldr q15, [%[v]], #16\n\t" EL_LOAD_EVEN EL_LOAD_ODD                                                                  \
+    "ldr q15, [%[v]], #16\n\t" EL_LOAD_EVEN EL_LOAD_ODD                                                                \
     EL_EVEN("0") EL_LOAD_EVEN EL_ODD("1") EL_LOAD_ODD EL_EVEN("2") EL_LOAD_EVEN EL_ODD("3")                            \
     EL_LOAD_ODD EL_EVEN("4") EL_LOAD_EVEN EL_ODD("5") EL_LOAD_ODD EL_EVEN("6") EL_ODD("7")
 #define EL_CLOBBERED "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23"
@@ -34,7 +34,7 @@
 #else
 
 #define EL_LOAD                                                                                                        \
-    "vld1.16 {d16-d19}, [%[weights]]!\n\t"                                                                                     \
+    "vld1.16 {d16-d19}, [%[weights]]!\n\t"                                                                             \
     "vld1.16 {d20-d23}, [%[weights]]!\n\t"
 #define EL_GATE(low, high, first, second, code)                                                                        \
     "vmlal.s16 %q" low ", " first ", " code "\n\t"                                                                     \
@@ -48,7 +48,7 @@
 #define EL_TWO "vld1.32 {d6[0]}, [%[v]]!\n\t" EL_COLUMN("d6[0]") EL_COLUMN("d6[1]")
 #define EL_FOUR "vld1.16 {d6}, [%[v]]!\n\t" EL_COLUMNS_4
 #define EL_EIGHT                                                                                                       \
-    "vld1.16 {d6-d7}, [%[v]]!\n\t" EL_COLUMNS_4                                                                          \
+    "vld1.16 {d6-d7}, [%[v]]!\n\t" EL_COLUMNS_4                                                                        \
     EL_COLUMN("d7[0]") EL_COLUMN("d7[1]") EL_COLUMN("d7[2]") EL_COLUMN("d7[3]")
 #define EL_CLOBBERED "q3", "q8", "q9", "q10", "q11"
 
@@ -57,7 +57,7 @@
 #define EL_COLUMNS(instructions)                                                                                       \
     __asm__(instructions                                                                                               \
             : "+w"(i.val[0]), "+w"(i.val[1]), "+w"(f.val[0]), "+w"(f.val[1]), "+w"(g.val[0]), "+w"(g.val[1]),          \
-              "+w"(o.val[0]), "+w"(o.val[1]), [weights] "+r"(weights), [v] "+r"(v)                                                   \
+              "+w"(o.val[0]), "+w"(o.val[1]), [weights] "+r"(weights), [v] "+r"(v)                                     \
             :                                                                                                          \
             : EL_CLOBBERED, "memory")
 

@@ -7,7 +7,8 @@ void el_rnn_neon(const el_layer *layer, const el_layer_state *state, const int16
     const uint32_t gate = el_gate_rows(layer);
     int16_t *const a = (int16_t *)state->work, *const d = a + gate; /* (gate) each */
     const int16x8_t half = vdupq_n_s16(16384);
-    el_joining join = el_join(layer, state);
+    el_joining join;
+    el_begin(&join, layer, state);
     cell->over_x->apply(cell->over_x, x, a);
     cell->over_h->apply(cell->over_h, state->h, d);
     for (uint32_t u = 0; u < gate; u += 2 * EL_NEON_UNITS) {

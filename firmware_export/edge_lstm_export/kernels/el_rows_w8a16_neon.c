@@ -29,7 +29,9 @@ static void el_rows_w8a16_dot(const el_head *head, const int16_t *v, int16_t *y)
     int8_t *const high = (int8_t *)(y + head->outputs), *const low = high + plane;
     el_split_codes(high, low, v, whole);
     if (whole != plane) {
-        int16_t rest[EL_PLANE] = {0};
+        int16_t rest[EL_PLANE];
+        vst1q_s16(rest, vdupq_n_s16(0));
+        vst1q_s16(rest + EL_PLANE / 2, vdupq_n_s16(0));
         el_copy_codes(rest, v + whole, head->units - whole);
         el_split_codes(high + whole, low + whole, rest, EL_PLANE);
     }

@@ -78,7 +78,7 @@ EL_X86 static inline void el_keep(const el_cell_step *step, size_t u, size_t cou
 {
     const int32_t drop = 23 - step->layer->hidden_bits;
     const int32_t most = 32767 >> 8 * step->cell->narrow;
-    const el_vector h = (c + ((int32_t)1 << (drop - 1))) >> el_all(drop);
+    const el_vector half = el_all((int32_t)1 << (drop - 1)), h = (c + half) >> el_all(drop);
     el_keep_words(step->state->c + u, c, count);
     el_keep_halves(step->state->h + u, el_clamp(h, el_all(-most - 1), el_all(most)), count);
 }

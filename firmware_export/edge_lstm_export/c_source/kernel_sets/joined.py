@@ -32,9 +32,11 @@ def write_joined(
         multiple: units are filled up to one of this, with noughts.
     """
     gates = [count for count, _ in layer.rows]
-    blocks = [_filled(*each, multiple) for each in zip(layer.blocks, gates, strict=True)]
-    names = _BLOCKS[: len(blocks)]
-    rows = {block: write_rows(*each, f"{name}_{block}") for block, *each in zip(names, blocks, gates, strict=True)}
+    blocks = [_filled(block, count, multiple) for block, count in zip(layer.blocks, gates, strict=True)]
+    rows = {
+        over: write_rows(block, count, f"{name}_{over}")
+        for over, block, count in zip(_BLOCKS, blocks, gates, strict=False)
+    }
     text = [written.text for written in rows.values()]
     for (block, written), affine in zip(rows.items(), blocks, strict=True):
         count, columns = affine.weights.shape

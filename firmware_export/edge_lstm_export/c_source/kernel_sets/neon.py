@@ -47,7 +47,10 @@ def grouped(rows: Array) -> Array:
 
 
 def in_quads(weights: Array) -> Array:
-    """(4H, N), N a multiple of 4 → (groups, quads, gates, 8, 4): four codes meet four weights of each of four units in a vector."""
+    """(4H, N) → (groups, quads, gates, 8, 4): four codes meet four weights of each of four units in a vector.
+
+    N is a multiple of 4.
+    """
     rows = grouped(weights)
     return np.moveaxis(rows.reshape(*rows.shape[:-1], -1, 4), 3, 1)
 

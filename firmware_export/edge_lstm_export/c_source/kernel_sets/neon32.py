@@ -34,9 +34,7 @@ _FILES = (
 _CELLS: dict[Scheme, Rows] = {
     "w8a16": Rows(
         files=("el_neon_wide_rows.h", "el_rows_w8a16_neon32.c"),
-        write=lambda block, name: written(
-            "el_rows_w8a16_neon32", "el_neon32_rows16", name, [wide_rows(block, PANELS)]
-        ),
+        write=lambda block, name: written("el_rows_w8a16_neon32", "el_neon32_rows16", name, [wide_rows(block, PANELS)]),
         scratch=lambda _columns: 0,
     ),
     "w8a8": Rows(

@@ -1,4 +1,4 @@
-"""Cells other than the LSTM on x86-64: as the LSTM's, the rows of as many units as a vector has lanes, then their join."""
+"""Cells other than the LSTM on x86-64: rows of as many units as a vector has lanes, and at once what joins them."""
 
 from __future__ import annotations
 
