@@ -24,6 +24,7 @@ static inline uint32_t el_plane(uint32_t columns)
 /* Codes (a multiple of 16) -> their high bytes, and from `low` on their low bytes less 128. */
 static inline void el_split_codes(int8_t *high, int8_t *low, const int16_t *codes, uint32_t count)
 {
+#pragma GCC unroll 1
     for (uint32_t k = 0; k < count; k += EL_PLANE) {
         const int8x16x2_t bytes = vld2q_s8((const int8_t *)(codes + k));
         vst1q_s8(low + k, veorq_s8(bytes.val[0], vdupq_n_s8(-128)));
@@ -52,6 +53,7 @@ EL_INLINE void el_raise_sums(el_sums *sums, const int32_t *bias, int gates)
 /* Codes as int8, filled up with zeros to whole columns. */
 static inline void el_narrow_codes(int8_t *to, const int16_t *from, uint32_t count)
 {
+#pragma GCC unroll 1
     for (; count >= EL_NEON_COLUMNS; count -= EL_NEON_COLUMNS, from += EL_NEON_COLUMNS, to += EL_NEON_COLUMNS)
         vst1_s8(to, vmovn_s16(vld1q_s16(from)));
     if (count != 0) {

@@ -154,6 +154,8 @@ EL_INLINE int el_update_group(int16x8_t *z, el_place *place, int narrow)
 /* Codes into the scratch, where rows read them, so that a new hidden state can go to its place at once. */
 static inline int16_t *el_copy_codes(int16_t *to, const int16_t *from, uint32_t count)
 {
+    /* Codes are few: compilers would take longer to choose among copies of the loop. */
+#pragma GCC unroll 1
     for (; count >= 8; count -= 8, from += 8, to += 8)
         vst1q_s16(to, vld1q_s16(from));
     if (count & 4) {

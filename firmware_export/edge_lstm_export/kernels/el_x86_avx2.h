@@ -8,6 +8,7 @@
 
 #define EL_X86 __attribute__((target("avx2")))
 #define EL_LANES 8
+#define EL_DOT_WAITS 0
 
 typedef int32_t el_vector __attribute__((vector_size(32)));
 

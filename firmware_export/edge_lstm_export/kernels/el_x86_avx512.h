@@ -18,6 +18,7 @@
 #define EL_X86 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 #endif
 #define EL_LANES 16
+#define EL_DOT_WAITS 1
 
 typedef int32_t el_vector __attribute__((vector_size(64)));
 

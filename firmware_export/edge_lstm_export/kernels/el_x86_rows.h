@@ -7,6 +7,7 @@
  *   el_words(p, n)    n lanes of int32_t, any in the others; n is 1..EL_LANES
  *   el_keep_words, el_keep_halves(p, v, n)     the first n lanes as int32_t or int16_t
  *   el_dot(sum, weights, pair)   sum + weights (lanes, 2) . pair, two int16_t codes in a word
+ *   EL_DOT_WAITS      whether it takes so long that a row had better have two sums, which do not wait for each other
  *   el_clamp(v, low, high), el_sigmoids(z)   lane by lane
  */
 #ifndef EL_X86_ROWS_H
@@ -32,8 +33,11 @@ typedef int32_t el_quad __attribute__((vector_size(16), aligned(2), may_alias));
 static inline int32_t *el_pair_up(int32_t *pairs, const int16_t *v, uint16_t count)
 {
     size_t left = count;
+    /* Codes are few: compilers would take longer to choose among copies of the loop. */
+#pragma GCC unroll 1
     for (; left >= 8; left -= 8, v += 8, pairs += 4)
         *(el_quad *)(void *)pairs = *(const el_quad *)(const void *)v;
+#pragma GCC unroll 1
     for (; left > 1; left -= 2, v += 2)
         *pairs++ = el_pair(v);
     if (left != 0)
@@ -82,19 +86,21 @@ EL_X86_INLINE void el_rows(el_vector *z, const el_x86_rows *rows, size_t u, size
 {
     const size_t row = el_row(u, gates);
     const int8_t *weights = el_weights(rows, u, gates, (size_t)(end - codes));
-    el_vector sums[EL_MOST_GATES];
+    el_vector sums[EL_MOST_GATES], apart[EL_MOST_GATES], *const odd = EL_DOT_WAITS ? apart : sums;
 #pragma GCC unroll 4
-    for (size_t gate = 0; gate < gates; gate++)
+    for (size_t gate = 0; gate < gates; gate++) {
         sums[gate] = el_words(rows->bias + row + EL_X86_BLOCK * gate, EL_LANES);
+        apart[gate] = el_all(0);
+    }
     for (; end - codes > 1; codes += 2) {
         weights = el_add_pair(sums, weights, gates, codes[0]);
-        weights = el_add_pair(sums, weights, gates, codes[1]);
+        weights = el_add_pair(odd, weights, gates, codes[1]);
     }
     if (codes != end)
         el_add_pair(sums, weights, gates, *codes);
 #pragma GCC unroll 4
     for (size_t gate = 0; gate < gates; gate++)
-        z[gate] = el_requantise(sums[gate], rows, row + EL_X86_BLOCK * gate);
+        z[gate] = el_requantise(EL_DOT_WAITS ? sums[gate] + apart[gate] : sums[gate], rows, row + EL_X86_BLOCK * gate);
 }
 
 /* gate value >> 16 by halves: 15 x 16 bits above, 15 x 16 below. */
