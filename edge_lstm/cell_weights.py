@@ -61,6 +61,11 @@ class _Weights:
         return int(self.kernel.shape[1])
 
     @property
+    def cells(self) -> int:
+        """Numbers a stream carries besides the hidden state, or with it in a finer format."""
+        return self.units
+
+    @property
     def parameters(self) -> int:
         """Number of trained parameters."""
         return sum(getattr(self, name).size for name in self.arrays)

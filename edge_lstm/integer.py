@@ -133,6 +133,11 @@ class NativeLstm:
         return int(self.blocks[0].weights.shape[0]) // 4
 
     @property
+    def cells(self) -> int:
+        """Numbers of the cell state."""
+        return self.units
+
+    @property
     def scheme(self) -> Scheme:
         return "w8a16" if len(self.blocks) == 1 else "w8a8"
 
@@ -187,6 +192,11 @@ class NativeCell:
     @property
     def units(self) -> int:
         return int(self.blocks[0].weights.shape[0]) // self.rows[0][0]
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: the hidden state in full precision."""
+        return self.units
 
     @property
     def reach(self) -> int:
@@ -320,6 +330,8 @@ class TfliteLstm:
     hidden: Quant
     cell_exponent: int
 
+    cell: ClassVar[str] = "lstm"
+
     def __post_init__(self) -> None:
         for name, dtype in (
             ("kernel", np.int8),
@@ -337,6 +349,11 @@ class TfliteLstm:
     @property
     def units(self) -> int:
         return int(self.kernel.shape[1])
+
+    @property
+    def cells(self) -> int:
+        """Numbers of the cell state."""
+        return self.units
 
 
 @dataclass(frozen=True, eq=False)

@@ -183,7 +183,7 @@ def footprint(shape: Shape, core: Core) -> Footprint:
 
     ram = {
         "state": 6 * sum(shape.units),
-        "scratch": state_bytes(shape.units, max(words for _, words in packed)) - 6 * sum(shape.units),
+        "scratch": state_bytes(6 * sum(shape.units), max(words for _, words in packed)) - 6 * sum(shape.units),
         "sample": 6 * shape.features + 2 * shape.outputs,
         "other": round(estimate("other")) + (exact["names"] if core.constants == "ram" else 0),
     }

@@ -51,11 +51,11 @@ def measure(shape: Shape, board: Board, rate_hz: float | None = None) -> Fit:
     model = model_of_noughts(shape, interface)
     sources = write_c(model, kernel_set_name=board.core.kernels)
     image = link(sources, board, interface.task.predicts_labels)
-    memory = Footprint(flash_parts(image), ram_parts(image, 6 * sum(shape.units), board.core))
+    layout = Layout.of(model)
+    memory = Footprint(flash_parts(image), ram_parts(image, layout.state_bytes, board.core))
     on_board = OnBoard(board, shape.units, memory, rate_hz)
     if not on_board.fits:
         return Fit(on_board, None, None)
-    layout = Layout(len(interface.channels), len(interface.task.outputs), shape.units)
     codes = np.zeros((_STEPS, len(interface.channels)), np.int32)
     ran = emulate(board.core, program(board.core, sources), layout, [codes], None)
     counted = replace(memory, stack_bytes=ran.stack_bytes, count=int(np.median(ran.counts)), unit=ran.unit)
