@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     FloatModel,
@@ -34,6 +35,7 @@ class _Packed:
         weights, bias: in the order of the comment at the top of that file.
         weights_shape, bias_shape: that order in words.
         file: what names the file of the step, where that is not ``cell``.
+        headers: those it includes and others do not.
     """
 
     cell: str
@@ -42,10 +44,11 @@ class _Packed:
     weights_shape: str
     bias_shape: str
     file: str = ""
+    headers: tuple[str, ...] = ()
 
     @property
-    def in_file(self) -> str:
-        return f"el_{self.file or self.cell}_float.c"
+    def in_files(self) -> tuple[str, ...]:
+        return (f"el_{self.file or self.cell}_float.c", *self.headers)
 
 
 def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
@@ -64,7 +67,7 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     constants = sum(x.weights.size + x.bias.size for x in packed) + model.head.weights.size + model.head.bias.size
     sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(model.layers):,} bytes of state a stream"
     return {
-        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({layer.in_file for layer in packed})]),
+        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({name for layer in packed for name in layer.in_files})]),
         f"{stem}.c": _constants(model, packed, prefix).encode(),
         f"{stem}.h": model_header(
             prefix,
@@ -134,7 +137,9 @@ def _fastgrnn(layer: FastGrnnWeights) -> _Packed:
 
 
 def _dense(layer: DenseLayerWeights) -> _Packed:
-    return _Packed(f"dense_{layer.activation}", layer.kernel, layer.bias, "(units, features)", "(units)", "dense")
+    cell = layer.cell
+    headers = ("el_dense_float.h",)
+    return _Packed(f"{cell}_{layer.activation}", layer.kernel, layer.bias, "(units, columns)", "(units)", cell, headers)
 
 
 _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
@@ -143,6 +148,7 @@ _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
     DenseLayerWeights: _dense,
+    ConvWeights: _dense,
 }
 """How each kind of layer is packed."""
 

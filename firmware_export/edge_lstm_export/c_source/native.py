@@ -132,7 +132,8 @@ def _require_accumulators(model: NativeModel) -> None:
     for index, layer in enumerate(model.layers):
         hidden = np.full(layer.units, layer.hidden_limit)
         joint = isinstance(layer, NativeLstm) and len(layer.blocks) == 1
-        limits = [np.concatenate([codes, hidden])] if joint else [codes, hidden, hidden]
+        over_x = codes if isinstance(layer, NativeLstm) else np.tile(codes, layer.span)
+        limits = [np.concatenate([codes, hidden])] if joint else [over_x, hidden, hidden]
         for block, limit in zip(layer.blocks, limits, strict=False):
             _require_narrow(f"layer {index}", block, limit)
         codes = hidden
