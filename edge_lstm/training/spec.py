@@ -26,6 +26,7 @@ LEVEL_NOISE_AHEAD = 1.0
 
 MAX_LAYERS = 8
 MAX_UNITS = 1024
+MOST_TAPS = 64
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class _Bounds:
 
 
 _BOUNDS = {
-    "taps": _Bounds(2, 64, whole=True),
+    "taps": _Bounds(2, MOST_TAPS, whole=True),
     "dropout": _Bounds(0.0, 0.9),
     "epochs": _Bounds(1, 100_000, whole=True),
     "batch": _Bounds(1, 4096, whole=True),
