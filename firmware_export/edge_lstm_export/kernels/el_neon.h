@@ -74,12 +74,14 @@ void el_rows_w8a16_neon32(const el_head *head, const int16_t *v, int16_t *y);
 void el_rows_w8a8_neon32(const el_head *head, const int16_t *v, int16_t *y);
 
 /* layer->constants: an el_gated over such rows. Scratch: the rows over x, those over h, of el_gru_before_neon the codes
- * of r h and the rows over them, and behind the last what their kernel takes. */
+ * of r h and the rows over them, and behind the last what their kernel takes; of el_conv_neon first what the rows are
+ * over. */
 void el_gru_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_gru_before_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_rnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_fastgrnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_dense_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_conv_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 
 #ifdef __cplusplus
 }

@@ -114,28 +114,52 @@ EL_INLINE el_sums el_blend(int16x8_t z, el_sums c, el_sums n)
     return next;
 }
 
-/* New hidden state of the next eight units, in full precision and shown; then on to those behind. */
+/* What is shown of the hidden state of eight units, given in full precision. */
+EL_INLINE int16x8_t el_shown(const el_joining *join, el_sums c)
+{
+    const int32x4_t shift = join->place.hidden_shift;
+    const int16x8_t h = el_saturate16(vrshlq_s32(c.val[0], shift), vrshlq_s32(c.val[1], shift));
+    return vmaxq_s16(join->low, vminq_s16(join->high, h));
+}
+
+/* h of units that are fewer than eight. */
+EL_INLINE void el_put_few(const el_place *place, int16x8_t h)
+{
+    int16_t all[EL_NEON_UNITS];
+    vst1q_s16(all, h);
+    for (uint32_t k = 0; k < place->left; k++)
+        place->h[k] = all[k];
+}
+
+/* New hidden state of the next eight units, shown alone; then on to those behind. */
+EL_INLINE void el_show(el_joining *join, el_sums c)
+{
+    const int16x8_t h = el_shown(join, c);
+    if (join->place.left >= EL_NEON_UNITS)
+        vst1q_s16(join->place.h, h);
+    else
+        el_put_few(&join->place, h);
+    el_next_place(&join->place);
+}
+
+/* The same, and the full precision for the next step. */
 EL_INLINE void el_keep(el_joining *join, el_sums c)
 {
-    el_place *const place = &join->place;
-    const int32x4_t h0 = vrshlq_s32(c.val[0], place->hidden_shift), h1 = vrshlq_s32(c.val[1], place->hidden_shift);
-    const int16x8_t h = vmaxq_s16(join->low, vminq_s16(join->high, el_saturate16(h0, h1)));
+    const el_place *const place = &join->place;
+    const int16x8_t h = el_shown(join, c);
     if (place->left >= EL_NEON_UNITS) {
         vst1q_s32(place->c, c.val[0]);
         vst1q_s32(place->c + 4, c.val[1]);
         vst1q_s16(place->h, h);
     } else {
-        int32_t all_c[EL_NEON_UNITS];
-        int16_t all_h[EL_NEON_UNITS];
-        vst1q_s32(all_c, c.val[0]);
-        vst1q_s32(all_c + 4, c.val[1]);
-        vst1q_s16(all_h, h);
-        for (uint32_t k = 0; k < place->left; k++) {
-            place->c[k] = all_c[k];
-            place->h[k] = all_h[k];
-        }
+        int32_t all[EL_NEON_UNITS];
+        vst1q_s32(all, c.val[0]);
+        vst1q_s32(all + 4, c.val[1]);
+        for (uint32_t k = 0; k < place->left; k++)
+            place->c[k] = all[k];
+        el_put_few(place, h);
     }
-    el_next_place(place);
+    el_next_place(&join->place);
 }
 
 /* What a GRU does once it has its gates z and r, (gate) each: n and n_h are the rows of the candidate over x and over h,

@@ -1,5 +1,6 @@
 /* A step of each cell other than the LSTM, with as many units at once as a vector has lanes; the numbers of el_gated.h.
  * Included behind an el_x86_<level>.h. */
+#include "el_conv.h"
 #include "el_x86_cells.h"
 #include "el_x86_rows.h"
 
@@ -14,11 +15,13 @@ typedef struct {
     int32_t *h, *h_end; /* then the old h, two a word */
 } el_cell_step;
 
-EL_X86 static inline el_cell_step el_begin(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+/* Pairs codes up, from `codes` on: x, and the old h of a cell that has `recurrent` rows. */
+EL_X86 static inline el_cell_step el_begin(const el_layer *layer, const el_layer_state *state, const int16_t *x,
+                                           int32_t *codes, int recurrent)
 {
-    el_cell_step step = {layer, state, (const el_gated *)layer->constants, (int32_t *)state->work, NULL, NULL};
-    step.h = el_pair_up(step.codes, x, layer->features);
-    step.h_end = el_pair_up(step.h, state->h, layer->units);
+    el_cell_step step = {layer, state, (const el_gated *)layer->constants, codes, NULL, NULL};
+    step.h = el_pair_up(codes, x, step.cell->over_x->units);
+    step.h_end = recurrent ? el_pair_up(step.h, state->h, layer->units) : step.h;
     return step;
 }
 
@@ -73,14 +76,20 @@ EL_X86 static inline void el_tap(const el_cell_step *step, size_t u, size_t coun
 #endif
 }
 
-/* New hidden state of units u.., in full precision and shown. */
-EL_X86 static inline void el_keep(const el_cell_step *step, size_t u, size_t count, el_vector c)
+/* What is shown of the hidden state of units u.., given in full precision. */
+EL_X86 static inline void el_show(const el_cell_step *step, size_t u, size_t count, el_vector c)
 {
     const int32_t drop = 23 - step->layer->hidden_bits;
     const int32_t most = 32767 >> 8 * step->cell->narrow;
     const el_vector half = el_all((int32_t)1 << (drop - 1)), h = (c + half) >> el_all(drop);
-    el_keep_words(step->state->c + u, c, count);
     el_keep_halves(step->state->h + u, el_clamp(h, el_all(-most - 1), el_all(most)), count);
+}
+
+/* The same, and the full precision for the next step. */
+EL_X86 static inline void el_keep(const el_cell_step *step, size_t u, size_t count, el_vector c)
+{
+    el_keep_words(step->state->c + u, c, count);
+    el_show(step, u, count, c);
 }
 
 /* c' = n + 2 (z (c - n) >> 16), n in Q8.23. */
@@ -99,7 +108,7 @@ EL_X86 static inline el_vector el_reached(const el_cell_step *step, el_vector c)
 
 EL_X86 static void el_gru_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
-    const el_cell_step step = el_begin(layer, state, x);
+    const el_cell_step step = el_begin(layer, state, x, (int32_t *)state->work, 1);
     for (size_t u = 0; u < layer->units; u += EL_LANES) {
         const size_t count = el_lanes_of(layer->units - u);
         el_vector a[3], d[3];
@@ -118,7 +127,7 @@ EL_X86 static void el_gru_of(const el_layer *layer, const el_layer_state *state,
 /* The candidate waits for the reset gates of all units. */
 EL_X86 static void el_gru_before_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
-    const el_cell_step step = el_begin(layer, state, x);
+    const el_cell_step step = el_begin(layer, state, x, (int32_t *)state->work, 1);
     const size_t whole = (layer->units + EL_X86_BLOCK - 1U) / EL_X86_BLOCK * EL_X86_BLOCK;
     int32_t *const codes = step.h + whole / 2;
     int16_t *const reset = (int16_t *)(void *)(codes + whole / 2), *const gates = reset + whole;
@@ -149,7 +158,7 @@ EL_X86 static void el_gru_before_of(const el_layer *layer, const el_layer_state 
 
 EL_X86 static void el_rnn_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
-    const el_cell_step step = el_begin(layer, state, x);
+    const el_cell_step step = el_begin(layer, state, x, (int32_t *)state->work, 1);
     for (size_t u = 0; u < layer->units; u += EL_LANES) {
         const size_t count = el_lanes_of(layer->units - u);
         el_vector a[1], d[1];
@@ -164,7 +173,7 @@ EL_X86 static void el_rnn_of(const el_layer *layer, const el_layer_state *state,
 /* c' = clamp(2 (z c >> 16) + (w n >> 7)) with w = nu + zeta (1 - z), at most 65534: w n fits 32 bits. */
 EL_X86 static void el_fastgrnn_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
-    const el_cell_step step = el_begin(layer, state, x);
+    const el_cell_step step = el_begin(layer, state, x, (int32_t *)state->work, 1);
     const int32_t nu = step.cell->nu, zeta = step.cell->zeta;
     for (size_t u = 0; u < layer->units; u += EL_LANES) {
         const size_t count = el_lanes_of(layer->units - u);
@@ -181,17 +190,16 @@ EL_X86 static void el_fastgrnn_of(const el_layer *layer, const el_layer_state *s
     }
 }
 
-/* Rows of linear and relu have 8 fraction bits or more, so c holds them. */
-EL_X86 static void el_dense_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+/* Rows over x, squashed. Those of linear and relu have 8 fraction bits or more, so that Q8.23 holds them. */
+EL_X86 static void el_dense_over(const el_cell_step *step)
 {
-    const el_cell_step step = el_begin(layer, state, x);
-    const uint8_t activation = step.cell->activation;
-    const int32_t widen = 11 + step.cell->scale_bits;
-    for (size_t u = 0; u < layer->units; u += EL_LANES) {
-        const size_t count = el_lanes_of(layer->units - u);
+    const uint8_t activation = step->cell->activation;
+    const int32_t widen = 11 + step->cell->scale_bits;
+    for (size_t u = 0; u < step->layer->units; u += EL_LANES) {
+        const size_t count = el_lanes_of(step->layer->units - u);
         el_vector a[1];
-        el_rows_over_x(a, &step, u, 1);
-        const el_vector pre = el_pre(&step, activation == EL_TANH ? 2 * a[0] : a[0]);
+        el_rows_over_x(a, step, u, 1);
+        const el_vector pre = el_pre(step, activation == EL_TANH ? 2 * a[0] : a[0]);
         el_vector n = a[0];
         if (activation == EL_TANH)
             n = el_tanhs_of_half(pre);
@@ -199,7 +207,22 @@ EL_X86 static void el_dense_of(const el_layer *layer, const el_layer_state *stat
             n = el_sigmoids(pre);
         else if (activation == EL_RELU)
             n = el_clamp(n, el_all(0), el_all(32767));
-        el_tap(&step, u, count, 0, pre, n);
-        el_keep(&step, u, count, activation >= EL_TANH ? 256 * n : el_reached(&step, n << el_all(widen)));
+        el_tap(step, u, count, 0, pre, n);
+        el_show(step, u, count, activation >= EL_TANH ? 256 * n : el_reached(step, n << el_all(widen)));
     }
+}
+
+EL_X86 static void el_dense_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+{
+    const el_cell_step step = el_begin(layer, state, x, (int32_t *)state->work, 0);
+    el_dense_over(&step);
+}
+
+EL_X86 static void el_conv_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+{
+    const size_t columns = ((const el_gated *)layer->constants)->over_x->units;
+    int16_t *const window = (int16_t *)state->work; /* (columns), then words of two of them */
+    el_slide(layer, state, x, window);
+    const el_cell_step step = el_begin(layer, state, window, (int32_t *)state->work + (columns + 1) / 2, 0);
+    el_dense_over(&step);
 }

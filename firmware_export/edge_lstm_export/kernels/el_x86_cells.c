@@ -35,3 +35,8 @@ void el_dense_x86(const el_layer *layer, const el_layer_state *state, const int1
 {
     el_cells()->dense(layer, state, x);
 }
+
+void el_conv_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+{
+    el_cells()->conv(layer, state, x);
+}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.arithmetic.native import SHIFTS
-from edge_lstm.integer import Affine, NativeCell, Scheme
+from edge_lstm.integer import Affine, NativeCell, NativeConv, Scheme
 from edge_lstm_export.c_source.kernel_sets import joined
 from edge_lstm_export.c_source.kernel_sets.base import Array, CellKernel, Written
 from edge_lstm_export.c_source.kernel_sets.neon_rows import UNITS, Order
@@ -41,10 +41,12 @@ class _Joining:
     Args:
         file: its name without ``.c`` is the function.
         kept: codes a unit in the scratch, beside the rows.
+        headers: beside those of all.
     """
 
     file: str
     kept: int = 0
+    headers: tuple[str, ...] = ()
 
 
 _JOININGS = {
@@ -52,7 +54,8 @@ _JOININGS = {
     "gru-before": _Joining("el_gru_before_neon.c", kept=1),
     "rnn": _Joining("el_rnn_neon.c"),
     "fastgrnn": _Joining("el_fastgrnn_neon.c"),
-    "dense": _Joining("el_dense_neon.c"),
+    "dense": _Joining("el_dense_neon.c", headers=("el_neon_dense.h",)),
+    "conv": _Joining("el_conv_neon.c", headers=("el_conv.h", "el_neon_dense.h")),
 }
 
 
@@ -68,11 +71,14 @@ def _kernel(joining: _Joining, rows: Mapping[Scheme, Rows]) -> CellKernel:
         return joined.write_joined(layer, name, function, lambda block, _gates, rows: write(block, rows), UNITS)
 
     def work_words(layer: NativeCell) -> int:
-        codes = sum(count for count, _ in layer.rows) + joining.kept
-        scratch = max(map(rows[layer.scheme].scratch, (layer.features, layer.units)))
-        return -(-(2 * codes * UNITS * -(-layer.units // UNITS) + scratch) // 4)
+        rows_of = UNITS * -(-layer.units // UNITS)
+        window = layer.columns if isinstance(layer, NativeConv) else 0
+        codes = (sum(count for count, _ in layer.rows) + joining.kept) * rows_of + window
+        scratch = max(rows[layer.scheme].scratch(block.weights.shape[1]) for block in layer.blocks)
+        return -(-(2 * codes + scratch) // 4)
 
-    files: dict[Scheme, tuple[str, ...]] = {scheme: (*_FILES, joining.file, *rows[scheme].files) for scheme in rows}
+    sources = (*_FILES, joining.file, *joining.headers)
+    files: dict[Scheme, tuple[str, ...]] = {scheme: (*sources, *rows[scheme].files) for scheme in rows}
     return CellKernel(files, layer, work_words, _serves, (joined.HEADER,))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_lstm.integer import Affine, NativeCell
+from edge_lstm.integer import Affine, NativeCell, NativeConv
 from edge_lstm_export.c_source.kernel_sets import joined
 from edge_lstm_export.c_source.kernel_sets.base import CellKernel, Written
 
@@ -12,6 +12,7 @@ BLOCK = 16
 """Units side by side: the lanes of the widest vector."""
 
 _FILES = (
+    "el_conv.h",
     "el_gated.h",
     "el_x86_cell_steps.h",
     "el_x86_cells.c",
@@ -21,7 +22,7 @@ _FILES = (
     "el_x86_cells_sse2.c",
 )
 
-_KEPT = {"gru": 0, "gru-before": 4, "rnn": 0, "fastgrnn": 0, "dense": 0}
+_KEPT = {"gru": 0, "gru-before": 4, "rnn": 0, "fastgrnn": 0, "dense": 0, "conv": 0}
 """Codes a unit in the scratch, beside those of x and of the old h."""
 
 
@@ -45,5 +46,6 @@ def _kernel(function: str, kept: int, write_rows: Callable[[Affine, int, str], W
 
 
 def _work_words(layer: NativeCell, kept: int) -> int:
-    """A word holds two codes."""
-    return -(-layer.features // 2) + (1 + kept) * BLOCK // 2 * -(-layer.units // BLOCK)
+    """A word holds two codes; a convolution has its columns twice."""
+    columns = -(-layer.columns // 2) * (2 if isinstance(layer, NativeConv) else 1)
+    return columns + (1 + kept) * BLOCK // 2 * -(-layer.units // BLOCK)
