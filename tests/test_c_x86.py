@@ -211,20 +211,20 @@ def test_every_saturation_is_equal(build: Build, level: str, scheme: Scheme, bit
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
-    "made",
-    [lambda: model_and_trace(7), lambda: model_and_trace(16), lambda: stack_and_trace(0), lambda: stack_and_trace(4)],
+    ("made", "number"), [(model_and_trace, 7), (model_and_trace, 16), (stack_and_trace, 0), (stack_and_trace, 4)]
 )
-def test_sanitizers_find_nothing(tmp_path: Path, level: str, made: Callable[[], Any]) -> None:
+def test_sanitizers_find_nothing(tmp_path: Path, level: str, made: Callable[[int], Any], number: int) -> None:
     """Nothing is read or written beside x, state and y, wherever they lie."""
-    model, codes, expected = made()
+    model, codes, expected = made(number)
     sources = {**write_c(model, kernel_set_name="x86"), "replay.c": (PROGRAMS / "replay.c").read_bytes()}
     units = [name for name in place(tmp_path, sources) if name != "el_x86.c"]
     checks = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run([*NATIVE_COMPILERS[0], *checks, *forced(level), "-c", "el_x86.c"], tmp_path)
     run([*NATIVE_COMPILERS[0], *checks, "-o", "replay", *units, "el_x86.o"], tmp_path)
     output = run(["./replay"], tmp_path, codes.astype(np.int16).tobytes()).stdout
-    total, outputs = sum(layer.units for layer in model.layers), len(model.head.bias)
-    record = np.dtype([("y", np.int16, (outputs,)), ("c", np.int32, (total,)), ("h", np.int16, (total,))])
+    units_of_all, cells = (sum(getattr(layer, name) for layer in model.layers) for name in ("units", "cells"))
+    parts = ("y", np.int16, len(model.head.bias)), ("c", np.int32, cells), ("h", np.int16, units_of_all)
+    record = np.dtype([(name, dtype, (count,)) for name, dtype, count in parts])
     # Two streams take turns; the second is reset now and then.
     assert np.array_equal(np.frombuffer(output, record)[::2]["y"], expected[len(model.layers), "y"])
 
