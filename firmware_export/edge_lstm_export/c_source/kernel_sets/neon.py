@@ -83,6 +83,7 @@ _FILES = (
     "el_head_neon.c",
     "el_neon.h",
     "el_neon_quads.h",
+    "el_neon_sigmoid.c",
     "el_neon_sigmoid.h",
     "el_neon_units.h",
     "el_sigmoid.h",
