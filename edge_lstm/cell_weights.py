@@ -271,11 +271,74 @@ class ConvWeights(DenseLayerWeights):
         return self.columns - self.features
 
 
-RecurrentWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
-CellWeights = RecurrentWeights | DenseLayerWeights
+MOST_LOOK_AHEAD = 64
+"""Every step of it is one more step of the backward half for each step of a stream."""
 
-CELLS: dict[str, type[CellWeights]] = {
+RecurrentWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
+
+
+@dataclass(frozen=True, eq=False)
+class BidirectionalWeights:
+    """Two recurrent layers over one input, one of which looks ahead by N steps: what a stream can do of a bidirectional
+    layer (Schuster & Paliwal, 1997). It speaks of step t - N at step t::
+
+        h'(t) = [f(t - N) | b(t - N)]
+
+    f is the hidden state of ``forward``, and zero before the first step; b is that of ``backward`` after the steps t,
+    t - 1, … t - N, from a zero state at every step. Where a sequence ends at t, that is what the whole layer gives.
+    What it carries: the cell state of a ``forward`` LSTM, then x and f of the last N steps, the oldest first.
+
+    Args:
+        forward, backward: of one cell and one shape.
+        look_ahead: N, 1 or more.
+
+    Raises:
+        ModelError: if the halves do not fit together, or are of a cell that does not stay within ±1.
+    """
+
+    forward: RecurrentWeights
+    backward: RecurrentWeights
+    look_ahead: int
+
+    cell: ClassVar[str] = "bidirectional"
+    halves: ClassVar[tuple[str, str]] = ("forward", "backward")
+
+    @property
+    def named_halves(self) -> dict[str, RecurrentWeights]:
+        return {"forward": self.forward, "backward": self.backward}
+
+    def __post_init__(self) -> None:
+        shapes = [(half.cell, half.kernel.shape) for half in (self.forward, self.backward)]
+        if shapes[0] != shapes[1] or not isinstance(self.forward, LstmWeights | GruWeights | RnnWeights):
+            raise ModelError(f"BIDIRECTIONAL halves are {shapes}; expected two alike of lstm, gru or rnn")
+        if not 1 <= self.look_ahead <= MOST_LOOK_AHEAD:
+            raise ModelError(f"BIDIRECTIONAL look_ahead is {self.look_ahead}; expected 1 to {MOST_LOOK_AHEAD} steps")
+
+    @property
+    def features(self) -> int:
+        return self.forward.features
+
+    @property
+    def units(self) -> int:
+        return 2 * self.forward.units
+
+    @property
+    def cells(self) -> int:
+        own = self.forward.cells if isinstance(self.forward, LstmWeights) else 0
+        return own + self.look_ahead * (self.features + self.forward.units)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return self.forward.parameters + self.backward.parameters
+
+
+CellWeights = RecurrentWeights | DenseLayerWeights | BidirectionalWeights
+ArrayWeights = RecurrentWeights | DenseLayerWeights
+"""Those that are arrays of their own."""
+
+CELLS: dict[str, type[ArrayWeights]] = {
     weights.cell: weights
     for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights, ConvWeights)
 }
-"""Every kind of layer by its name."""
+"""Every kind of layer that is arrays of its own, by its name."""

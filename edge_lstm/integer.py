@@ -336,7 +336,65 @@ class NativeConv(NativeDense):
         return -(-self.kept // 2)
 
 
-NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv
+NativeCellLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv
+
+
+@dataclass(frozen=True, eq=False)
+class NativeBidirectional:
+    """Two layers as one, which looks ahead; see ``edge_lstm.model.BidirectionalWeights``.
+
+    Args:
+        forward, backward: of one shape and one format of the hidden state.
+        look_ahead: N steps.
+
+    Raises:
+        ModelError: if the halves do not fit together.
+    """
+
+    forward: NativeCellLayer
+    backward: NativeCellLayer
+    look_ahead: int
+
+    cell: ClassVar[str] = "bidirectional"
+
+    def __post_init__(self) -> None:
+        first, second = (
+            (half.cell, half.features, half.units, half.hidden_bits, half.scheme)
+            for half in (self.forward, self.backward)
+        )
+        if first != second or self.look_ahead < 1:
+            raise ModelError(
+                f"native BIDIRECTIONAL halves are {first} and {second}; expected two alike, and a look-ahead"
+            )
+
+    @property
+    def features(self) -> int:
+        return self.forward.features
+
+    @property
+    def units(self) -> int:
+        return 2 * self.forward.units
+
+    @property
+    def hidden_bits(self) -> int:
+        return self.forward.hidden_bits
+
+    @property
+    def hidden_limit(self) -> int:
+        """Largest magnitude of a hidden code."""
+        return self.forward.hidden_limit
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.forward.scheme
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: that of the forward half; then x, and then h of it, of the last N steps, two codes in each."""
+        return self.forward.cells + sum(-(-self.look_ahead * n // 2) for n in (self.features, self.forward.units))
+
+
+NativeLayer = NativeCellLayer | NativeBidirectional
 
 NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv]] = {
     c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn, NativeDense, NativeConv)

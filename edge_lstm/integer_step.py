@@ -341,12 +341,68 @@ DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
 """Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
 
 
-StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense | StepConv
+StepCellLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense | StepConv
 
-STEP_LAYERS: dict[str, type[StepLayer]] = {
+
+@dataclass(frozen=True, eq=False)
+class StepBidirectional:
+    """Two layers as one, which looks ahead; see ``edge_lstm.model.BidirectionalWeights``.
+
+    Args:
+        forward, backward: of one kind, one shape and one quantisation of h.
+        look_ahead: N steps.
+
+    Raises:
+        ModelError: if the halves do not fit together.
+    """
+
+    forward: StepCellLayer
+    backward: StepCellLayer
+    look_ahead: int
+
+    kind: ClassVar[str] = "bidirectional"
+
+    def __post_init__(self) -> None:
+        one, other = (
+            (half.kind, half.features, half.units, half.source, half.hidden) for half in (self.forward, self.backward)
+        )
+        if one != other or self.look_ahead < 1:
+            raise ModelError(
+                f"step BIDIRECTIONAL halves are {one} and {other}, {self.look_ahead} steps; expected alike"
+            )
+
+    @property
+    def features(self) -> int:
+        return self.forward.features
+
+    @property
+    def units(self) -> int:
+        return 2 * self.forward.units
+
+    @property
+    def source(self) -> Quant:
+        """Quantisation of x."""
+        return self.forward.source
+
+    @property
+    def hidden(self) -> Quant:
+        """Quantisation of h."""
+        return self.forward.hidden
+
+    @property
+    def state(self) -> dict[str, tuple[int, Quant]]:
+        """Width and quantisation of what it carries: c of the forward half, x and h of it of the last steps."""
+        own = {name: part for name, part in self.forward.state.items() if name == "c"}
+        x, f = self.look_ahead * self.features, self.look_ahead * self.forward.units
+        return own | {"x": (x, self.source), "f": (f, self.hidden)}
+
+
+StepLayer = StepCellLayer | StepBidirectional
+
+STEP_LAYERS: dict[str, type[StepCellLayer]] = {
     layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense, StepConv)
 }
-"""Every kind of layer by its name."""
+"""Every kind of layer of blocks of its own, by its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,13 +429,8 @@ class StepModel:
 def to_arrays(model: StepModel) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays by name and JSON values: all of the model but its interface and report."""
     arrays: dict[str, Any] = {}
-    header: dict[str, Any] = {"layers": [], "decoding": [model.decoding.scale, model.decoding.zero]}
-    for index, layer in enumerate(model.layers):
-        named = zip(layer.rows, layer.gates, strict=True)
-        gates = [_dense_to(arrays, f"layers.{index}.{name}", block) for name, block in named]
-        ranges = {name: _quant_to(getattr(layer, name)) for name in layer.quants}
-        numbers = {name: getattr(layer, name) for name in layer.numbers}
-        header["layers"].append({"kind": layer.kind, "gates": gates, **ranges, **numbers})
+    header: dict[str, Any] = {"decoding": [model.decoding.scale, model.decoding.zero]}
+    header["layers"] = [_layer_to(arrays, f"layers.{index}", layer) for index, layer in enumerate(model.layers)]
     header["head"] = _dense_to(arrays, "head", model.head)
     header["encoding_zero"] = model.encoding.zero
     arrays |= {f"encoding.{name}": getattr(model.encoding, name) for name in ("offset", "gain", "low", "high")}
@@ -402,7 +453,23 @@ def from_arrays(
     )
 
 
+def _layer_to(arrays: dict[str, Any], prefix: str, layer: StepLayer) -> dict[str, Any]:
+    if isinstance(layer, StepBidirectional):
+        halves = {name: _layer_to(arrays, f"{prefix}.{name}", getattr(layer, name)) for name in _HALVES}
+        return {"kind": layer.kind, "look_ahead": layer.look_ahead, **halves}
+    named = zip(layer.rows, layer.gates, strict=True)
+    gates = [_dense_to(arrays, f"{prefix}.{name}", block) for name, block in named]
+    ranges = {name: _quant_to(getattr(layer, name)) for name in layer.quants}
+    return {"kind": layer.kind, "gates": gates, **ranges, **{name: getattr(layer, name) for name in layer.numbers}}
+
+
+_HALVES = ("forward", "backward")
+
+
 def _layer_from(arrays: dict[str, Any], prefix: str, row: dict[str, Any]) -> StepLayer:
+    if row.get("kind") == StepBidirectional.kind:
+        halves: Any = {name: _layer_from(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        return StepBidirectional(**halves, look_ahead=row["look_ahead"])
     kind = STEP_LAYERS[row.get("kind", StepLstm.kind)]  # files of before there were other cells do not say
     named = zip(kind.rows, row["gates"], strict=True)
     gates = tuple(_dense_from(arrays, f"{prefix}.{name}", block) for name, block in named)

@@ -17,5 +17,15 @@ def cell_state(layer: int) -> str:
     return f"layer{layer}/c"
 
 
+def inputs_before(layer: int) -> str:
+    """Inputs of the last steps, of a layer that looks ahead."""
+    return f"layer{layer}/x"
+
+
+def hidden_before(layer: int) -> str:
+    """Hidden states of the forward half of the last steps, of a layer that looks ahead."""
+    return f"layer{layer}/f"
+
+
 NEW = "_new"
 """Suffix of a state's name on its way out of an explicit-state file."""

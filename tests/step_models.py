@@ -21,6 +21,7 @@ from edge_lstm.integer_step import (
 )
 from edge_lstm.model import (
     Activation,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -71,6 +72,16 @@ def _three(draw: Draw, matrices: int, gates: int, units: int, features: int) -> 
     )
 
 
+def _both(cell: str, look_ahead: int) -> Callable[[Draw, int, int], CellWeights]:
+    """Half of the units forwards and half of them backwards."""
+
+    def make(draw: Draw, units: int, features: int) -> CellWeights:
+        forward, backward = (CELLS[cell](draw, units // 2, features) for _ in range(2))
+        return BidirectionalWeights(forward, backward, look_ahead)  # type: ignore[arg-type]
+
+    return make
+
+
 CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
     "lstm": lambda draw, units, features: LstmWeights(*_three(draw, 4, 4, units, features)),
     "gru": _gru(True),
@@ -79,6 +90,7 @@ CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
     "fastgrnn": _fastgrnn(0.9, 0.02),
     "fastgrnn plain": _fastgrnn(1.0, 0.0),
     "fastgrnn wide": _fastgrnn(0.4, 0.7),
+    **{f"both {cell}": _both(cell, 3) for cell in ("lstm", "gru", "gru before", "rnn")},
     "conv 2": _conv(2, "relu"),
     "conv 5": _conv(5, "tanh"),
     **{f"dense {activation}": _dense_layer(activation) for activation in get_args(Activation)},
@@ -88,6 +100,8 @@ CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
 STACKS = {
     "gru, rnn, lstm": (("gru", 7), ("rnn", 5), ("lstm", 6)),
     "lstm, fastgrnn, gru before, rnn": (("lstm", 6), ("fastgrnn wide", 5), ("gru before", 9), ("rnn", 4)),
+    "looking ahead twice": (("both gru", 8), ("both lstm", 6), ("rnn", 4)),
+    "looking ahead behind": (("lstm", 5), ("both gru before", 6)),
     "convolutions": (("conv 5", 7), ("conv 2", 6), ("lstm", 5), ("conv 2", 4)),
     "dense before, between and behind": (
         *(("dense relu", 7), ("gru", 6), ("dense linear", 5)),

@@ -14,16 +14,25 @@ from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import (
     Affine,
+    NativeCellLayer,
     NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeGru,
     NativeGruBefore,
-    NativeLayer,
     NativeRnn,
     Scheme,
 )
-from edge_lstm.model import CellWeights, ConvWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights
+from edge_lstm.model import (
+    ArrayWeights,
+    CellWeights,
+    ConvWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    Float32,
+    Float64,
+    GruWeights,
+)
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Moved
 from edge_lstm_calibration.rows import Columns, quantise_blocks
@@ -66,7 +75,7 @@ def reach_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     return int(np.clip(np.ceil(np.log2(largest)), 0, _MOST_REACH_BITS))
 
 
-def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -> NativeLayer:
+def quantise_gated(layer: ArrayWeights, calibration: Calibration, place: Place) -> NativeCellLayer:
     """The integers of a layer that is no LSTM.
 
     Raises:
@@ -86,7 +95,7 @@ def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -
     return found
 
 
-def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
+def _row_bits(layer: ArrayWeights, calibration: Calibration, index: int) -> int:
     """The finest format that holds what rows gave; pre-activations have twelve bits, more would be lost."""
     names = [name for layer, name in calibration.histograms if layer == index and name.startswith("over_")]
     largest = max(float(calibration.largest(index, name)[0]) for name in names)
@@ -95,7 +104,7 @@ def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), _least_row_bits(layer), 12))
 
 
-def _least_row_bits(layer: CellWeights) -> int:
+def _least_row_bits(layer: ArrayWeights) -> int:
     """Rows that are themselves the hidden state must fit its Q8.23."""
     return 8 if isinstance(layer, DenseLayerWeights) else 4
 
@@ -103,7 +112,7 @@ def _least_row_bits(layer: CellWeights) -> int:
 class _Rows:
     """The blocks of a layer, with ``row_bits`` fraction bits in what they give."""
 
-    def __init__(self, layer: CellWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
+    def __init__(self, layer: ArrayWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
         self._layer, self._calibration, self._place, self._row_bits = layer, calibration, place, row_bits
         kernel = layer.kernel.astype(np.float64).reshape(-1, layer.columns)
         self._kernel = kernel * place.gain
@@ -111,7 +120,7 @@ class _Rows:
             self._recurrent = layer.recurrent.astype(np.float64).reshape(-1, layer.units)
         self._moved = kernel @ place.offset
 
-    def layer(self) -> NativeLayer:
+    def layer(self) -> NativeCellLayer:
         layer, place = self._layer, self._place
         formats = place.scheme, self._row_bits, place.hidden_bits
         if isinstance(layer, GruWeights):
@@ -131,7 +140,7 @@ class _Rows:
         reach = reach_bits(layer, self._calibration, place.index)
         return NativeFastGrnn(both, *formats, np.clip(candidate, -32768, 32767), zeta, nu, reach)
 
-    def _gru(self, layer: GruWeights, scheme: Scheme, row_bits: int, hidden_bits: int) -> NativeLayer:
+    def _gru(self, layer: GruWeights, scheme: Scheme, row_bits: int, hidden_bits: int) -> NativeCellLayer:
         units, bias = layer.units, layer.bias.reshape(-1)
         gates, candidate = slice(2 * units), slice(2 * units, 3 * units)
         over_x, over_h = self._summed(gates, bias[gates])

@@ -17,6 +17,8 @@ from edge_lstm.integer_step import (
     DENSE_OUTPUTS,
     FINE_STEPS,
     TANH_OUTPUT,
+    StepBidirectional,
+    StepCellLayer,
     StepConv,
     StepDense,
     StepFastGrnn,
@@ -30,6 +32,8 @@ from edge_lstm.integer_step import (
 )
 from edge_lstm.model import (
     GATES,
+    ArrayWeights,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -61,10 +65,14 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     layers: list[StepLayer] = []
     for index, (layer, own) in enumerate(zip(model.layers, hidden, strict=True)):
         source = below if isinstance(layer, DenseLayerWeights) else own
-        once = _reading(layer.features, below, source) if layers else codes.reading(source)
-        reading = np.tile(once[0], layer.span), np.tile(once[1], layer.span)
-        rows = _Rows.of(layer, calibration, index, source, reading, compensate)
-        layers.append(_QUANTISERS[type(layer)](layer, rows))
+        reading = _reading(layer.features, below, source) if layers else codes.reading(source)
+        place = index, source, reading, compensate
+        if isinstance(layer, BidirectionalWeights):
+            forward = _cell(layer.forward, calibration.halves[index, "forward"], *place)
+            backward = _cell(layer.backward, calibration.halves[index, "backward"], *place)
+            layers.append(StepBidirectional(forward, backward, layer.look_ahead))
+        else:
+            layers.append(_cell(layer, calibration, *place))
         below = own
     last = len(model.layers)
     moments = calibration.moments[last]
@@ -77,6 +85,19 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     )
     decoding = Decoding(head.output.scale, head.output.zero)
     return StepModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
+
+
+def _cell(
+    layer: ArrayWeights,
+    calibration: Calibration,
+    index: int,
+    source: Quant,
+    reading: tuple[Float64, Float64],
+    compensate: bool,
+) -> StepCellLayer:
+    gain, offset = (np.tile(part, layer.span) for part in reading)
+    rows = _Rows.of(layer, calibration, index, source, (gain, offset), compensate)
+    return _QUANTISERS[type(layer)](layer, rows)
 
 
 def _hidden_states(model: FloatModel, calibration: Calibration) -> list[Quant]:
@@ -95,6 +116,8 @@ def _given(layer: CellWeights) -> Quant | None:
     """The quantisation that an operator demands of h."""
     if isinstance(layer, DenseLayerWeights):
         return DENSE_OUTPUTS[layer.activation][1]
+    if isinstance(layer, BidirectionalWeights):
+        return _given(layer.forward)
     return TANH_OUTPUT if isinstance(layer, RnnWeights) else None
 
 
@@ -127,7 +150,7 @@ class _Rows:
     @classmethod
     def of(
         cls,
-        layer: CellWeights,
+        layer: ArrayWeights,
         calibration: Calibration,
         index: int,
         source: Quant,
@@ -173,12 +196,12 @@ def coarse_codes(hidden: Quant, span: Range) -> Quant:
     return Quant(hidden.scale * max(steps, 1))
 
 
-def _lstm(_layer: LstmWeights, rows: _Rows) -> StepLayer:
+def _lstm(_layer: LstmWeights, rows: _Rows) -> StepCellLayer:
     gates = tuple(rows.gate(k, gate) for k, gate in enumerate(GATES))
     return StepLstm(gates, *(rows.quant(name) for name in ("f·c", "i·g", "c")))
 
 
-def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
+def _gru(layer: GruWeights, rows: _Rows) -> StepCellLayer:
     update = _block(-rows.weights[0], -rows.bias[0], rows.source, rows.negated("z_pre"), rows.moved)
     away, coarse = rows.quant("h-n"), rows.coarse("u·(h-n)")
     gates = update, rows.gate(1, "r")
@@ -194,11 +217,11 @@ def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
     return StepGru((*gates, *halves), rows.quant("r·n_over_h"), rows.quant("n_pre"), away, coarse)
 
 
-def _rnn(_layer: RnnWeights, rows: _Rows) -> StepLayer:
+def _rnn(_layer: RnnWeights, rows: _Rows) -> StepCellLayer:
     return StepRnn((rows.gate(0, "n"),))
 
 
-def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
+def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepCellLayer:
     squashed = DENSE_OUTPUTS[layer.activation][1] is not None
     # Without an operator behind it the block ends where h does, a rectified one at 0.
     target = rows.quant("n_pre" if squashed else "h")
@@ -208,7 +231,7 @@ def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
     return StepDense(gates, layer.activation)
 
 
-def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
+def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepCellLayer:
     targets = [rows.negated(f"{gate}_pre") for gate in layer.gates]
     gates = _blocks(-rows.weights[0], -rows.bias, rows.source, targets, rows.moved)
     pull = float(layer.nu)
@@ -223,7 +246,7 @@ def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
     )
 
 
-_QUANTISERS: dict[type, Callable[[Any, _Rows], StepLayer]] = {
+_QUANTISERS: dict[type, Callable[[Any, _Rows], StepCellLayer]] = {
     LstmWeights: _lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,

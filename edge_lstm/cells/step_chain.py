@@ -16,9 +16,11 @@ from edge_lstm.cells.gated_step import (
     StepRnnCell,
     times_constant,
 )
+from edge_lstm.cells.look_ahead import LookAhead
 from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import (
+    StepBidirectional,
     StepConv,
     StepDense,
     StepFastGrnn,
@@ -40,6 +42,15 @@ STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepConv: StepConvCell,
 }
 """The step of each kind of layer."""
+
+
+def _look_ahead(layer: StepBidirectional, arithmetic: TfliteArithmetic) -> Cell:
+    forward, backward = (STEP_CELLS[type(half)](half, arithmetic) for half in (layer.forward, layer.backward))
+    options: Any = {"carries_c": "c" in layer.state, "still": layer.source.zero}
+    return LookAhead(forward, backward, layer.features, layer.look_ahead, **options)
+
+
+STEP_CELLS[StepBidirectional] = _look_ahead
 
 
 def step_cells(layers: Sequence[StepLayer], arithmetic: TfliteArithmetic) -> list[Cell]:

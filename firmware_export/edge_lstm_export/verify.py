@@ -41,8 +41,8 @@ from edge_lstm.bundle import (
 )
 from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
-from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
-from edge_lstm.model import GATES, LstmWeights, Scaling
+from edge_lstm.integer import Arithmetic, NativeBidirectional, NativeModel, TfliteModel
+from edge_lstm.model import GATES, BidirectionalWeights, LstmWeights, Scaling
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
@@ -318,7 +318,8 @@ def _float_gate(bundle: Bundle, first: Difference) -> str:
     layers = bundle.float_model.layers
     if first.layer == len(layers) or isinstance(layers[first.layer], LstmWeights):
         return first.gate
-    return " or ".join(layers[first.layer].gates)
+    layer = layers[first.layer]
+    return " or ".join(layer.forward.gates if isinstance(layer, BidirectionalWeights) else layer.gates)
 
 
 def _on_board(bundle: Bundle, core: str) -> Check:
@@ -383,7 +384,10 @@ def _gate_in_c(bundle: Bundle, model: Model, codes: Array, first: Difference) ->
     with _compiled(bundle, ["EL_TAP"]) as file:
         found = CLibrary(file).trace(codes[start : first.step + 1])
     exact = trace(network(model), codes[start : first.step + 1])
-    gates = cast(NativeModel, model).layers[first.layer].gates
+    layer = cast(NativeModel, model).layers[first.layer]
+    if isinstance(layer, NativeBidirectional):
+        return f"one of {', '.join(layer.forward.gates)}, of either half"
+    gates = layer.gates
     # A tap's place bears the name that an LSTM's gate has there.
     places = zip(gates, GATES, strict=False)
     differing = [g for g, at in places if not np.array_equal(found[first.layer, at][-1], exact[first.layer, g][-1])]
