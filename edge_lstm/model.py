@@ -255,6 +255,11 @@ class FloatModel:
         """Number of trained parameters."""
         return sum(layer.parameters for layer in self.layers) + self.head.weights.size + self.head.bias.size
 
+    @property
+    def look_ahead(self) -> int:
+        """Steps before the newest sample that its outputs are of: those that its layers look ahead, together."""
+        return sum(layer.look_ahead for layer in self.layers if isinstance(layer, BidirectionalWeights))
+
     def with_interface(self, **changes: Any) -> FloatModel:
         """The same network with some fields of its interface replaced."""
         return replace(self, interface=replace(self.interface, **changes))

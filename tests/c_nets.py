@@ -18,6 +18,7 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
+    NativeBidirectional,
     NativeConv,
     NativeDense,
     NativeFastGrnn,
@@ -71,19 +72,30 @@ def random_native(
 def random_gated(
     seed: int, features: int, cells: Sequence[tuple[str, int]], outputs: int, scheme: Scheme, hidden_bits: int = 9
 ) -> NativeModel:
-    """A stack of cells, each with its units, of random integers within the rules; ``lstm`` may be among them."""
+    """A stack of cells, each with its units, of random integers within the rules; ``lstm`` may be among them, and
+    ``both-gru``, half of whose units look ahead."""
     rng = np.random.default_rng(seed)
     limit = int(rng.integers(100, 2048)) if scheme == "w8a16" else 127
     layers: list[NativeLayer] = []
     below = np.full(features, limit)
     for cell, units in cells:
-        if cell == "lstm":
-            lstm = random_native(seed, len(below), [units], 1, scheme, hidden_bits, below).layers[0]
-            layers.append(lstm)
+        if cell.startswith("both-"):
+            half = cell.removeprefix("both-")
+            forward, backward = (_random_layer(rng, half, below, units // 2, scheme, hidden_bits) for _ in range(2))
+            layers.append(NativeBidirectional(forward, backward, int(rng.integers(1, 5))))
         else:
-            layers.append(_random_cell(rng, NATIVE_CELLS[cell], below, units, scheme, hidden_bits))
+            layers.append(_random_layer(rng, cell, below, units, scheme, hidden_bits))
         below = np.full(units, layers[-1].hidden_limit)
     return with_ends(tuple(layers), _random_rows(rng, outputs, below), np.full(features, limit))
+
+
+def _random_layer(
+    rng: np.random.Generator, cell: str, below: NDArray[Any], units: int, scheme: Scheme, hidden_bits: int
+) -> Any:
+    if cell == "lstm":
+        seed = int(rng.integers(1 << 30))
+        return random_native(seed, len(below), [units], 1, scheme, hidden_bits, below).layers[0]
+    return _random_cell(rng, NATIVE_CELLS[cell], below, units, scheme, hidden_bits)
 
 
 def _random_cell(

@@ -33,6 +33,8 @@ STACK = [
     ("fastgrnn", 3),
     ("dense", 3),
     ("conv", 4),
+    ("both-gru", 6),
+    ("both-lstm", 4),
     ("gru", 2),
 ]
 """Every cell, behind and before others, at odd and even sizes."""

@@ -14,7 +14,6 @@ from edge_lstm.cells.gated_step import Move
 from edge_lstm.errors import BundleError, ModelError
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import FINE_STEPS, SIGMOID_OUTPUT, from_arrays, passed_on, to_arrays
-from edge_lstm.model import BidirectionalWeights
 from edge_lstm.modelfile import decode_model, encode_model
 from edge_lstm.reference import network, replay, trace
 from edge_lstm.runtimes.explicit_state import ExplicitState, TensorInfo
@@ -95,10 +94,8 @@ def test_the_reference_follows_the_float_network(name, arithmetic):
     step = quantise_step(model, calibrate(model, recordings(model)))
     unseen = recordings(model, seed=9)
     # What a layer that looks ahead says before it has looked is of steps before the first, where the codes of x differ.
-    late = sum(layer.look_ahead for layer in model.layers if isinstance(layer, BidirectionalWeights))
-    wanted = np.concatenate(
-        [y[late:] for y in replay(network(model), [model.interface.scaling.apply(r) for r in unseen])]
-    )
+    late, scaling = model.look_ahead, model.interface.scaling
+    wanted = np.concatenate([y[late:] for y in replay(network(model), [scaling.apply(r) for r in unseen])])
     codes = [y[late:] for y in replay(network(step, arithmetic), [step.encoding.encode(r) for r in unseen])]
     error = step.decoding.decode(np.concatenate(codes)) - wanted
     # Measured 28 to 35 dB alone and 21 dB in stacks. One tensor of 8 bits gives about 45 dB; a dozen in a row, and a
