@@ -98,6 +98,8 @@ def page() -> str:
             f"- {torch_file.SUPPOSED}",
             f"- {torch_file.SUPPOSED_TANH}",
             "",
+            "A state dict is not run, so no comparison tells the two apart: what `--nonlinearity` says is believed.",
+            "",
         ]
     )
 
@@ -133,14 +135,12 @@ def _keras_layers() -> Iterator[tuple[str, str]]:
 
 
 def _keras_arguments() -> Iterator[tuple[str, str, str, str]]:
-    for key, wanted, why in keras_layers.RULES:
-        yield f"`{key}`", "all", f"`{wanted!r}`", why
-    layers: dict[Any, list[str]] = {}
-    for layer, rules in keras_layers.GATE_RULES.items():
+    layers: dict[Any, list[str]] = {rule: ["all"] for rule in keras_layers.RULES}
+    for layer, rules in keras_layers.CELL_RULES.items():
         for rule in rules:
             layers.setdefault(rule, []).append(f"`{layer}`")
-    for (key, wanted, why), names in layers.items():
-        yield f"`{key}`", ", ".join(names), f"`{wanted!r}`", why
+    for (key, allowed, why), names in layers.items():
+        yield f"`{key}`", ", ".join(names), " or ".join(f"`{each!r}`" for each in allowed), why
 
 
 def _torch() -> Iterator[tuple[str, str]]:
@@ -177,8 +177,7 @@ def _onnx_attributes() -> Iterator[tuple[str, str, str]]:
         where = {"input_forget": "`LSTM`", "linear_before_reset": "`GRU`"}.get(key, "all")
         yield f"`{key}`", where, why
     for name, operator in onnx_recurrent.OPERATORS.items():
-        only = " ".join(function.decode().title() for function in operator.activations)
-        yield "`activations`", f"`{name}`", f"a cell here has {only}; train it so"
+        yield "`activations`", f"`{name}`", f"a cell here has {onnx_recurrent.named(operator)}; train it so"
     for name, (where, why) in onnx_recurrent.INPUTS.items():
         yield f"`{name}`", where, why
 

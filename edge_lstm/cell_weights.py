@@ -6,8 +6,9 @@ Shapes: F = features of the layer's input, H = units, G = gates of the cell. Ker
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class _Weights:
     """Names of the trained arrays."""
     numbers: ClassVar[tuple[str, ...]] = ()
     """Names of what else the layer is made of: numbers and choices, JSON values."""
+    supposed: ClassVar[Mapping[str, Any]] = {}
+    """What a number is where a file leaves it out, as files of before there was a choice do."""
 
     def __post_init__(self) -> None:
         for name in self.arrays:
@@ -59,6 +62,11 @@ class _Weights:
     @property
     def units(self) -> int:
         return int(self.kernel.shape[1])
+
+    @property
+    def variant(self) -> str:
+        """The cell, and the choice in it that makes it another to train, as ``[model] cell`` has it."""
+        return self.cell
 
     @property
     def parameters(self) -> int:
@@ -133,20 +141,42 @@ class GruWeights(_Recurrent):
         return {**super()._shapes(units), "reset_bias": (units,)}
 
 
+RnnActivation = Literal["tanh", "relu"]
+
+RNN_RELU = "rnn-relu"
+"""A simple RNN that rectifies, where names are of what is computed rather than of weights."""
+
+
 @dataclass(frozen=True, eq=False)
 class RnnWeights(_Recurrent):
-    """One layer of the simple recurrent network (Elman, 1990): ``h' = tanh(W x + R h + b)``.
+    """One layer of the simple recurrent network (Elman, 1990): ``h' = f(W x + R h + b)``.
 
     Args:
         kernel: (1, H, F).
         recurrent: (1, H, H).
         bias: (1, H).
+        activation: f, tanh or relu; with relu (Le et al., 2015) h has no bound above.
 
     Raises:
-        ModelError: if the shapes disagree or a value is not finite.
+        ModelError: if the shapes disagree, a value is not finite, or the activation is another.
     """
 
+    activation: RnnActivation = "tanh"
+
     cell, gates, matrices = "rnn", ("n",), 1
+    numbers, supposed = ("activation",), {"activation": "tanh"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in get_args(RnnActivation):
+            raise ModelError(
+                f"activation {self.activation!r} of an RNN is not known; choose one of "
+                f"{', '.join(get_args(RnnActivation))}"
+            )
+
+    @property
+    def variant(self) -> str:
+        return "rnn" if self.activation == "tanh" else RNN_RELU
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import GATES, Activation, Float32, Float64, Interface, frozen
+from edge_lstm.model import GATES, RNN_RELU, Activation, Float32, Float64, Interface, frozen
 
 Int8 = NDArray[np.int8]
 Int16 = NDArray[np.int16]
@@ -221,6 +221,28 @@ class NativeRnn(NativeCell):
 
 
 @dataclass(frozen=True, eq=False)
+class NativeRnnRelu(NativeCell):
+    """The same, rectified: the sum of the rows is itself the hidden state.
+
+    Args:
+        reach_bits: the hidden state saturates at 2**reach_bits, 0..7.
+    """
+
+    reach_bits: int
+
+    cell, gates, rows = RNN_RELU, ("n",), ((1, "x"), (1, "h"))
+    numbers = (*NativeCell.numbers, "reach_bits")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_widened(self)
+
+    @property
+    def reach(self) -> int:
+        return self.reach_bits
+
+
+@dataclass(frozen=True, eq=False)
 class NativeFastGrnn(NativeCell):
     """A FastGRNN layer: blocks (H, F), whose bias is that of z, and (H, H).
 
@@ -267,21 +289,27 @@ class NativeDense(NativeCell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.row_bits < 8 or not 0 <= self.reach_bits <= 7:
-            raise ModelError(
-                f"native dense rows have {self.row_bits} fraction bits and reach ±2**{self.reach_bits}; "
-                "expected 8..12 and 0..7"
-            )
+        _require_widened(self)
 
     @property
     def reach(self) -> int:
         return self.reach_bits
 
 
-NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense
+def _require_widened(layer: NativeRnnRelu | NativeDense) -> None:
+    """Raise ModelError unless rows that are themselves the hidden state fit its Q8.23."""
+    if layer.row_bits < 8 or not 0 <= layer.reach_bits <= 7:
+        raise ModelError(
+            f"native {layer.cell} rows have {layer.row_bits} fraction bits and reach ±2**{layer.reach_bits}; "
+            "expected 8..12 and 0..7"
+        )
 
-NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense]] = {
-    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn, NativeDense)
+
+NativeGated = NativeGru | NativeGruBefore | NativeRnn | NativeRnnRelu | NativeFastGrnn | NativeDense
+NativeLayer = NativeLstm | NativeGated
+
+NATIVE_CELLS: dict[str, type[NativeGated]] = {
+    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeRnnRelu, NativeFastGrnn, NativeDense)
 }
 """Every cell of the native arithmetic other than the LSTM, by its name."""
 

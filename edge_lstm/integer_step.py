@@ -23,7 +23,8 @@ such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and f
 A GRU that resets after its product makes rows over x and rows over h for the candidate; one that resets before it
 concatenates [x | r·h]. A FastGRNN's two blocks have one kernel, so its n is negated: u = σ(-W v - b) and
 m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c. A dense layer reads x
-as it comes; where it rectifies, the quantisation of h ends at 0.
+as it comes. Where a layer rectifies, the quantisation of h ends at 0; a simple RNN's x, which shares it, is then moved
+up by a number that its bias takes back.
 """
 
 from __future__ import annotations
@@ -56,6 +57,31 @@ def passed_on(below: Quant, above: Quant) -> float:
     """What h of one layer is multiplied by so that the next can read it: the largest that both ends of int8 allow."""
     ends = [(abs(end - below.zero) * below.scale, abs(end - above.zero) * above.scale) for end in (-128, 127)]
     return min((there / here for here, there in ends if here and there), default=1.0)
+
+
+@dataclass(frozen=True)
+class Joint:
+    """How h of one layer becomes x of the next: multiplied, and moved up where the next has no codes below 0.
+
+    Args:
+        factor: what h is multiplied by.
+        product: quantisation of that.
+        lift: what is then added, 0 or more.
+        source: quantisation of x.
+    """
+
+    factor: float
+    product: Quant
+    lift: float
+    source: Quant
+
+
+def joint(below: Quant, above: Quant) -> Joint:
+    """Of the quantisation of h below and that of x above. A lifted h keeps its codes."""
+    if above.zero > -128 or below.zero == -128:
+        return Joint(passed_on(below, above), above, 0.0, above)
+    lift = (below.zero - above.zero) * above.scale
+    return Joint(above.scale / below.scale, Quant(above.scale, below.zero), lift, above)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +239,29 @@ class StepRnn(_StepLayer):
 
 
 @dataclass(frozen=True, eq=False)
+class StepRnnRelu(_StepLayer):
+    """A simple RNN that rectifies: its block saturates at 0.
+
+    Args:
+        gates: n (H, F + H) over [x | h], whose output is the new h.
+
+    Raises:
+        ModelError: if the gates do not fit together, or h has two quantisations or one that does not end at 0.
+    """
+
+    kind, rows, carries = "rnn_relu", ("n",), ("h",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        (block,) = self.gates
+        if block.output != block.input or block.output.zero != -128:
+            raise ModelError(
+                f"h of a rectifying step RNN layer goes in as {block.input} and out as {block.output}; "
+                "expected one that ends at 0"
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class StepFastGrnn(_StepLayer):
     """A FastGRNN. It gives up u·(h + ζ·m) + ν·m, with m = -n.
 
@@ -294,10 +343,10 @@ DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
 """Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
 
 
-StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense
+StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepRnnRelu | StepFastGrnn | StepDense
 
 STEP_LAYERS: dict[str, type[StepLayer]] = {
-    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense)
+    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepRnnRelu, StepFastGrnn, StepDense)
 }
 """Every kind of layer by its name."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from edge_lstm.cell_weights import (
     CELLS,
     GATES,
+    RNN_RELU,
     Activation,
     CellWeights,
     DenseLayerWeights,
@@ -23,6 +24,7 @@ from edge_lstm.cell_weights import (
     GruWeights,
     LstmWeights,
     RecurrentWeights,
+    RnnActivation,
     RnnWeights,
 )
 from edge_lstm.errors import ModelError
@@ -31,6 +33,7 @@ from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 __all__ = [
     "CELLS",
     "GATES",
+    "RNN_RELU",
     "Activation",
     "AnomalyRule",
     "CellWeights",
@@ -44,6 +47,7 @@ __all__ = [
     "Interface",
     "LstmWeights",
     "RecurrentWeights",
+    "RnnActivation",
     "RnnWeights",
     "Scaling",
     "Task",

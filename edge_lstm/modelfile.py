@@ -157,13 +157,19 @@ def _float_arrays(model: FloatModel) -> tuple[Arrays, Header]:
     arrays: Arrays = {"head.weights": model.head.weights, "head.bias": model.head.bias}
     for k, layer in enumerate(model.layers):
         arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in layer.arrays}
-    cells = [{"cell": x.cell, **{name: getattr(x, name) for name in x.numbers}} for x in model.layers]
+    cells = [{"cell": x.cell, **_numbers(x)} for x in model.layers]
     return arrays, {"layers": cells}
 
 
 def _float_model(arrays: Arrays, header: Header, interface: Interface) -> FloatModel:
     layers = tuple(_cell_weights(arrays, f"layers.{k}", row) for k, row in enumerate(_cells(header["layers"])))
     return FloatModel(layers, DenseWeights(arrays["head.weights"], arrays["head.bias"]), interface)
+
+
+def _numbers(weights: CellWeights) -> Header:
+    """What a layer is made of besides its arrays, but for what a reader supposes anyway."""
+    values = {name: getattr(weights, name) for name in weights.numbers}
+    return {name: value for name, value in values.items() if weights.supposed.get(name) != value}
 
 
 def _cells(layers: Any) -> list[Header]:
@@ -174,7 +180,8 @@ def _cells(layers: Any) -> list[Header]:
 def _cell_weights(arrays: Arrays, prefix: str, row: Header) -> CellWeights:
     weights = CELLS[row["cell"]]
     values: dict[str, Any] = {name: arrays[f"{prefix}.{name}"] for name in weights.arrays}
-    return weights(**values, **{name: row[name] for name in weights.numbers})
+    numbers = {name: row[name] for name in weights.numbers if name in row or name not in weights.supposed}
+    return weights(**values, **numbers)
 
 
 _AFFINE = ("weights", "bias", "multiplier", "shift")

@@ -82,7 +82,9 @@ class Source:
         """
         layers = self.model.layers
         spec = replace(
-            project.training, cell=tuple(cast(CellName, x.cell) for x in layers), units=tuple(x.units for x in layers)
+            project.training,
+            cell=tuple(cast(CellName, x.variant) for x in layers),
+            units=tuple(x.units for x in layers),
         )
         for key, asked, has in (
             ("cell", project.training.cell, spec.cell),

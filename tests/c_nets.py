@@ -23,6 +23,7 @@ from edge_lstm.integer import (
     NativeLayer,
     NativeLstm,
     NativeModel,
+    NativeRnnRelu,
     Scheme,
 )
 from edge_lstm.model import Activation, Interface, Scaling, Task
@@ -99,6 +100,10 @@ def _random_cell(
         activation = str(rng.choice(get_args(Activation)))
         reach = int(rng.integers(0, 8)) if activation in ("linear", "relu") else 0
         numbers |= {"activation": activation, "reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+    if kind is NativeRnnRelu:
+        reach = int(rng.integers(0, 8))
+        numbers |= {"reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
         numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
     hidden = np.full(units, 128 if scheme == "w8a8" else 1 << (numbers["hidden_bits"] + reach))
     blocks = [_random_rows(rng, n * units, below if over == "x" else hidden) for n, over in kind.rows]

@@ -20,16 +20,16 @@ from edge_lstm.model import (
     Scaling,
 )
 
-CELL_NAMES = ("lstm", "gru", "gru-before", "rnn", "fastgrnn")
+CELL_NAMES = ("lstm", "gru", "gru-before", "rnn", "fastgrnn", "rnn-relu")
 
 STACKS: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {
     **{f"one {name}": (1, ((name, 1),), 1) for name in CELL_NAMES[1:]},
     **{f"{name}s": (9, ((name, 24), (name, 7)), 4) for name in CELL_NAMES[1:]},
-    "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5), strict=True)), 3),
+    "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5, 4), strict=True)), 3),
     "mixed keras": (5, (("rnn", 9), ("gru", 8), ("lstm", 7), ("gru-before", 6), ("gru", 5), ("lstm", 4)), 3),
     "mixed dense": (5, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 3),
     "behind lstm": (4, (("lstm", 9), ("dense-relu", 6), ("dense-sigmoid", 5)), 2),
-    "mixed backwards": (5, tuple(zip(CELL_NAMES[::-1], (5, 6, 7, 8, 9), strict=True)), 3),
+    "mixed backwards": (5, tuple(zip(CELL_NAMES[::-1], (4, 5, 6, 7, 8, 9), strict=True)), 3),
 }
 """Name → features, (cell, units) of each layer, outputs. ``gru-before`` resets before the product;
 a dense layer is named with its activation."""
@@ -49,6 +49,10 @@ def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator)
         return GruWeights(*arrays(3, 3), np.zeros(units), reset_after=False)
     if cell == "rnn":
         return RnnWeights(*arrays(1, 1))
+    if cell == "rnn-relu":
+        kernel, recurrent, bias = arrays(1, 1)
+        # A rectified state that feeds itself grows where the matrix has a gain above 1; most units are to be awake.
+        return RnnWeights(kernel, 0.7 * recurrent, np.abs(bias), "relu")
     if cell.startswith("dense-"):
         return DenseLayerWeights(*arrays(1, 1)[::2], activation=cell.removeprefix("dense-"))
     if cell == "fastgrnn":

@@ -26,6 +26,7 @@ SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
 STACK = [
     ("gru", 7),
     ("rnn", 9),
+    ("rnn-relu", 6),
     ("dense", 6),
     ("lstm", 5),
     ("gru-before", 8),

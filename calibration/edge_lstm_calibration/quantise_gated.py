@@ -20,9 +20,10 @@ from edge_lstm.integer import (
     NativeGruBefore,
     NativeLayer,
     NativeRnn,
+    NativeRnnRelu,
     Scheme,
 )
-from edge_lstm.model import CellWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights
+from edge_lstm.model import CellWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights, RnnWeights
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Moved
 from edge_lstm_calibration.rows import Columns, quantise_blocks
@@ -30,7 +31,6 @@ from edge_lstm_calibration.rows import Columns, quantise_blocks
 HEADROOM = 1.25
 """Rows and hidden states reach this multiple of the largest that calibration saw."""
 
-_MOST_REACH_BITS = 4
 _TINY = 1e-9
 
 
@@ -59,10 +59,21 @@ def reach_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     """The power of two that holds a layer's hidden state: 0 where a cell cannot leave ±1."""
     if isinstance(layer, DenseLayerWeights) and layer.activation in ("linear", "relu"):
         return 15 - _row_bits(layer, calibration, index)
-    if not isinstance(layer, FastGrnnWeights):
+    most = _most_reach_bits(layer)
+    if not most:
         return 0
     largest = HEADROOM * max(float(calibration.largest(index, "h")[0]), _TINY)
-    return int(np.clip(np.ceil(np.log2(largest)), 0, _MOST_REACH_BITS))
+    return int(np.clip(np.ceil(np.log2(largest)), 0, most))
+
+
+def _most_reach_bits(layer: CellWeights) -> int:
+    if isinstance(layer, FastGrnnWeights):
+        return 4
+    return 7 if _is_rectified(layer) else 0
+
+
+def _is_rectified(layer: CellWeights) -> bool:
+    return isinstance(layer, RnnWeights) and layer.activation == "relu"
 
 
 def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -> NativeLayer:
@@ -96,7 +107,7 @@ def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
 
 def _least_row_bits(layer: CellWeights) -> int:
     """Rows that are themselves the hidden state must fit its Q8.23."""
-    return 8 if isinstance(layer, DenseLayerWeights) else 4
+    return 8 if isinstance(layer, DenseLayerWeights) or _is_rectified(layer) else 4
 
 
 class _Rows:
@@ -120,11 +131,11 @@ class _Rows:
             rows = self._block(slice(None), self._kernel, bias, place.x, features)
             return NativeDense((rows,), *formats, layer.activation, reach_bits(layer, self._calibration, place.index))
         both = self._summed(slice(None), layer.bias[0])
+        reach = reach_bits(layer, self._calibration, place.index)
         if not isinstance(layer, FastGrnnWeights):
-            return NativeRnn(both, *formats)
+            return NativeRnnRelu(both, *formats, reach) if _is_rectified(layer) else NativeRnn(both, *formats)
         candidate = np.rint((layer.bias[1].astype(np.float64) - layer.bias[0]) * 2.0**self._row_bits)
         zeta, nu = (min(int(np.rint(value * 32768)), 32767) for value in (layer.zeta, layer.nu))
-        reach = reach_bits(layer, self._calibration, place.index)
         return NativeFastGrnn(both, *formats, np.clip(candidate, -32768, 32767), zeta, nu, reach)
 
     def _gru(self, layer: GruWeights, scheme: Scheme, row_bits: int, hidden_bits: int) -> NativeLayer:

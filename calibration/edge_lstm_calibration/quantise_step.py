@@ -25,7 +25,8 @@ from edge_lstm.integer_step import (
     StepLstm,
     StepModel,
     StepRnn,
-    passed_on,
+    StepRnnRelu,
+    joint,
 )
 from edge_lstm.model import (
     GATES,
@@ -92,13 +93,15 @@ def _given(layer: CellWeights) -> Quant | None:
     """The quantisation that an operator demands of h."""
     if isinstance(layer, DenseLayerWeights):
         return DENSE_OUTPUTS[layer.activation][1]
-    return TANH_OUTPUT if isinstance(layer, RnnWeights) else None
+    return TANH_OUTPUT if isinstance(layer, RnnWeights) and layer.activation == "tanh" else None
 
 
 def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
     """How a layer reads h of the one below: gain and offset."""
-    factor = 1.0 if below == above else passed_on(below, above)
-    return np.full(units, 1.0 / factor), np.zeros(units)
+    if below == above:
+        return np.ones(units), np.zeros(units)
+    at = joint(below, above)
+    return np.full(units, 1.0 / at.factor), np.full(units, -at.lift / at.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +194,10 @@ def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
     return StepGru((*gates, *halves), rows.quant("r·n_over_h"), rows.quant("n_pre"), away, coarse)
 
 
-def _rnn(_layer: RnnWeights, rows: _Rows) -> StepLayer:
-    return StepRnn((rows.gate(0, "n"),))
+def _rnn(layer: RnnWeights, rows: _Rows) -> StepLayer:
+    if layer.activation == "tanh":
+        return StepRnn((rows.gate(0, "n"),))
+    return StepRnnRelu((_block(rows.weights[0], rows.bias[0], rows.source, rows.source, rows.moved),))
 
 
 def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
-from edge_lstm.integer import Arithmetic, IntegerModel, NativeDense, NativeLayer, NativeModel, TfliteLstm
+from edge_lstm.integer import Arithmetic, IntegerModel, NativeDense, NativeLayer, NativeModel, NativeRnnRelu, TfliteLstm
 from edge_lstm.model import CELLS, GATES, FloatModel
 from edge_lstm.reference import Network, network, replay
 
@@ -75,7 +75,8 @@ def tensor_codes(model: IntegerModel) -> dict[Key, Code]:
 
 def _native_codes(layer: NativeLayer) -> dict[str, Code]:
     # A pre-activation whose tanh is taken is held twice.
-    doubled = {"g", "n"} if not isinstance(layer, NativeDense) or layer.activation == "tanh" else set()
+    plain = isinstance(layer, NativeRnnRelu) or (isinstance(layer, NativeDense) and layer.activation != "tanh")
+    doubled = set() if plain else {"g", "n"}
     codes = {f"{gate}_pre": _pre(2 if gate in doubled else 1) for gate in layer.gates}
     low = -128 if layer.scheme == "w8a8" else -layer.hidden_limit
     high = 127 if layer.scheme == "w8a8" else layer.hidden_limit

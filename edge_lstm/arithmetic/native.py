@@ -14,6 +14,7 @@ hidden state in full precision in c, from which h is rounded; up(v) = sat16(v <<
     a = sat16((m · (A x + B)) >> s)     d = sat16((m · (D h + E)) >> s)       h = (c + 2**(22 - hf)) >> (23 - hf)
 
     rnn       n = tanh(up(2(a + d)))                                          c = n << 8
+    rnn-relu  c = clamp(max(a + d, 0) << (23 - b), ±2**(23 + reach))
     gru       z, r = σ(up(a + d))       n = tanh(up(2(a + (r·d + 2**14 >> 15))))
     gru-before                          n = tanh(up(2(a + d')))               d' = rows over (r·h + 2**14) >> 15
     both      c = (n << 8) + ((z·(c - (n << 8)) >> 16) << 1)
@@ -132,7 +133,7 @@ def _product_above(gate: Int32, value: Int32) -> Int32:
 
 
 def widen_rows(rows: Int32, row_bits: int, reach_bits: int) -> Int32:
-    """Rows of 8 fraction bits or more as a hidden state, Q8.23, saturated at ±2**reach_bits."""
+    """Rows of 8 fraction bits or more, or sums of two from 0, as a hidden state, Q8.23, saturated at ±2**reach_bits."""
     limit = 1 << (CELL_FRACTION_BITS + reach_bits)
     return np.asarray(np.clip(rows << (CELL_FRACTION_BITS - row_bits), -limit, limit), np.int32)
 

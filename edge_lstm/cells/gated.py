@@ -58,11 +58,15 @@ class FloatGru(_FloatCell):
 
 
 class FloatRnn(_FloatCell):
+    def __init__(self, weights: RnnWeights) -> None:
+        super().__init__(weights)
+        self._activation = ACTIVATIONS[weights.activation]
+
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c  # carries nothing beyond h
         over_x, over_h = x @ self._kernel + self._bias[0], h @ self._recurrent
         pre = over_x + over_h
-        h_new = np.tanh(pre)
+        h_new = self._activation(pre)
         if tap is not None:
             _tell_rows(tap, over_x, over_h)
             report(tap, RnnWeights.gates, x, h, (pre,), (h_new,), h_new, h_new)

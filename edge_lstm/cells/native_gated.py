@@ -9,7 +9,16 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.cells.common import AffineRows, Array, Cell, CellTap, report
-from edge_lstm.integer import Int32, NativeCell, NativeDense, NativeFastGrnn, NativeGru, NativeGruBefore, NativeRnn
+from edge_lstm.integer import (
+    Int32,
+    NativeCell,
+    NativeDense,
+    NativeFastGrnn,
+    NativeGru,
+    NativeGruBefore,
+    NativeRnn,
+    NativeRnnRelu,
+)
 
 
 class _NativeCell:
@@ -70,6 +79,22 @@ class NativeRnnCell(_NativeCell):
         return h_new, c_new
 
 
+class NativeRnnReluCell(_NativeCell):
+    def __init__(self, layer: NativeRnnRelu) -> None:
+        super().__init__(layer)
+        self._reach_bits = layer.reach_bits
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c  # carries nothing beyond h
+        a, d = self._rows(x, h)
+        c_new = native.widen_rows(_relu(a + d), self._layer.row_bits, self._reach_bits)
+        h_new = self._show(c_new)
+        if tap is not None:
+            pre = self._pre(a + d)
+            report(tap, self._layer.gates, x, h, (pre,), (_relu(pre),), c_new, h_new)
+        return h_new, c_new
+
+
 class NativeFastGrnnCell(_NativeCell):
     def __init__(self, layer: NativeFastGrnn) -> None:
         super().__init__(layer)
@@ -126,6 +151,7 @@ NATIVE_STEPS: dict[type, Callable[[Any], Cell]] = {
     NativeGru: NativeGruCell,
     NativeGruBefore: NativeGruCell,
     NativeRnn: NativeRnnCell,
+    NativeRnnRelu: NativeRnnReluCell,
     NativeFastGrnn: NativeFastGrnnCell,
     NativeDense: NativeDenseLayer,
 }

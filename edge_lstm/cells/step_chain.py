@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_lstm.arithmetic.tflite_ops import TfliteArithmetic
 from edge_lstm.cells.common import Array, Cell, CellTap
-from edge_lstm.cells.gated_step import StepDenseCell, StepFastGrnnCell, StepGruCell, StepRnnCell, times_constant
+from edge_lstm.cells.gated_step import StepDenseCell, StepFastGrnnCell, StepGruCell, StepRnnCell, joined
 from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import (
@@ -19,7 +19,8 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepRnn,
-    passed_on,
+    StepRnnRelu,
+    joint,
 )
 
 STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
@@ -27,6 +28,7 @@ STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepGru: StepGruCell,
     StepGruBefore: StepGruCell,
     StepRnn: StepRnnCell,
+    StepRnnRelu: StepRnnCell,
     StepFastGrnn: StepFastGrnnCell,
     StepDense: StepDenseCell,
 }
@@ -46,7 +48,7 @@ class _Requantised:
 
     def __init__(self, cell: Cell, below: Quant, own: Quant) -> None:
         self.units, self._cell = cell.units, cell
-        self._to_own = times_constant(below, passed_on(below, own), own)
+        self._to_own = joined(joint(below, own), below)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         return self._cell.zero_state(batch)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.cells import Rows, cell_weights, described
+from edge_lstm.importers.cells import Choice, Rows, cell_weights, described
 from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
@@ -28,18 +28,18 @@ class Operator:
     Args:
         cell: its name here.
         order: where our gates are among its.
-        activations: the only ones that are taken, in lower case.
+        activations: those that are taken, in lower case, and first what it has where it names none.
     """
 
     cell: str
     order: tuple[int, ...]
-    activations: tuple[bytes, ...]
+    activations: tuple[tuple[bytes, ...], ...]
 
 
 OPERATORS = {
-    "LSTM": Operator("lstm", (0, 2, 3, 1), (b"sigmoid", b"tanh", b"tanh")),
-    "GRU": Operator("gru", (0, 1, 2), (b"sigmoid", b"tanh")),
-    "RNN": Operator("rnn", (0,), (b"tanh",)),
+    "LSTM": Operator("lstm", (0, 2, 3, 1), ((b"sigmoid", b"tanh", b"tanh"),)),
+    "GRU": Operator("gru", (0, 1, 2), ((b"sigmoid", b"tanh"),)),
+    "RNN": Operator("rnn", (0,), ((b"tanh",), (b"relu",))),
 }
 
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -72,10 +72,11 @@ def recurrent(node: Node) -> Taken:
     for key, refused, why in RULES:
         if key in attributes and refused(attributes[key]):
             raise ModelError(f"{key} is {_shown(attributes[key])}: {why}")
-    activations = [name.lower() for name in attributes.get("activations", operator.activations)]
-    if activations != list(operator.activations):
-        only = _shown(list(operator.activations)).title()
-        raise ModelError(f"activations is {_shown(attributes['activations'])}: a cell here has {only}; train it so")
+    activations = tuple(name.lower() for name in attributes.get("activations", operator.activations[0]))
+    if activations not in operator.activations:
+        raise ModelError(
+            f"activations is {_shown(attributes['activations'])}: a cell here has {named(operator)}; train it so"
+        )
     if node.input(_PEEPHOLES):
         raise ModelError(f"has P: {INPUTS['P'][1]}")
     _lengths(node)
@@ -89,8 +90,13 @@ def recurrent(node: Node) -> Taken:
         raise ModelError(f"is given ({', '.join(node.axes)}), its layout {layout} takes ({', '.join(wanted)})")
     if node.taken == _CELL_STATE:
         raise ModelError("its cell state is taken for the output; take Y or Y_h")
-    weights = _weights(node, operator)
+    weights = _weights(node, operator, activations)
     return Recurrent(weights, every_step=node.taken == 0), axes_after(node), described(weights)
+
+
+def named(operator: Operator) -> str:
+    """The activations that are taken, such as ``Sigmoid Tanh``."""
+    return " or ".join(_shown(list(each)).title() for each in operator.activations)
 
 
 def axes_after(node: Node) -> Axes:
@@ -119,7 +125,7 @@ def _shown(value: Any) -> str:
     return " ".join(texts)
 
 
-def _weights(node: Node, operator: Operator) -> RecurrentWeights:
+def _weights(node: Node, operator: Operator, activations: tuple[bytes, ...]) -> RecurrentWeights:
     kernel, recurrent = (node.constants.get(node.input(k), name) for k, name in ((1, "W"), (2, "R")))
     gates = len(operator.order)
     if recurrent.ndim != 3 or kernel.ndim != 3 or 0 in recurrent.shape + kernel.shape:
@@ -139,6 +145,5 @@ def _weights(node: Node, operator: Operator) -> RecurrentWeights:
         if biases.shape != (1, 2 * rows):
             raise ModelError(f"B has shape {biases.shape}; expected {(1, 2 * rows)}")
     reset_after = bool(node.attributes.get("linear_before_reset", 0))
-    return cell_weights(
-        operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, reset_after
-    )
+    choice = Choice(reset_after, "relu" if b"relu" in activations else "tanh")
+    return cell_weights(operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, choice)

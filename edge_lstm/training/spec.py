@@ -16,7 +16,7 @@ Loss = Literal["auto", "cross-entropy", "mse", "mae", "huber"]
 Supervision = Literal["ramp", "last"]
 ClassWeights = Literal["none", "balanced"] | tuple[tuple[str, float], ...]
 
-CellName = Literal["lstm", "gru", "rnn", "fastgrnn", "dense"]
+CellName = Literal["lstm", "gru", "rnn", "rnn-relu", "fastgrnn", "dense"]
 
 MODEL_KEYS = ("cell", "units", "dropout")
 """Keys of the ``[model]`` table; all others belong to ``[training]``."""
@@ -33,8 +33,8 @@ class TrainingSpec:
     """How a network is shaped and trained.
 
     Args:
-        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; or a list of one a layer, in which may also be
-            ``dense``, a layer without memory (ReLU).
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh), ``rnn-relu`` or ``fastgrnn``; or a list of one a layer, in which may
+            also be ``dense``, a layer without memory (ReLU).
         units: (layers,) units of each layer but the head, the one nearest the input first.
         dropout: share of each layer's outputs dropped while training.
         epochs: most passes over the training part.
@@ -86,7 +86,8 @@ class TrainingSpec:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name)))
         if set(self.cells) == {"dense"}:
-            raise ProjectError("cell names dense layers alone; give at least one of lstm, gru, rnn and fastgrnn")
+            remembering = ", ".join(name for name in get_args(CellName) if name != "dense")
+            raise ProjectError(f"cell names dense layers alone; give at least one of {remembering}")
         if not isinstance(self.cell, str):
             if len(self.cell) != len(self.units):
                 raise ProjectError(

@@ -21,6 +21,7 @@ from edge_lstm.integer import (
     NativeLayer,
     NativeLstm,
     NativeModel,
+    NativeRnnRelu,
     Scheme,
 )
 from edge_lstm.model import Interface, Scaling, Task
@@ -93,6 +94,8 @@ def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:
     more: dict[str, Any] = {"scheme": scheme, "row_bits": 12, "hidden_bits": 8}
     if kind is NativeFastGrnn:
         more |= {"candidate": np.zeros(units), "zeta": 0, "nu": 0, "reach_bits": 0}
+    if kind is NativeRnnRelu:
+        more |= {"reach_bits": 0}
     if kind is NativeDense:
         more |= {"activation": "relu", "reach_bits": 0}
     blocks = tuple(

@@ -111,10 +111,12 @@ class _Graph:
     def rnn(self, index: int, layer: RnnWeights, x: str) -> str:
         """The same of a simple network."""
         gates = layer.kernel, layer.recurrent, layer.bias, np.zeros_like(layer.bias)
-        return self._recurrent("RNN", index, x, gates, (hidden_state(index),))
+        # Without the attribute an RNN of ONNX squashes with Tanh.
+        options = {} if layer.activation == "tanh" else {"activations": [_ACTIVATIONS[layer.activation]]}
+        return self._recurrent("RNN", index, x, gates, (hidden_state(index),), **options)
 
     def _recurrent(
-        self, op: str, index: int, x: str, gates: tuple[Any, Any, Any, Any], states: tuple[str, ...], **options: int
+        self, op: str, index: int, x: str, gates: tuple[Any, Any, Any, Any], states: tuple[str, ...], **options: Any
     ) -> str:
         """One op over ``gates``: kernel, recurrent weights, and a bias for each of the two products."""
         kernel, recurrent, bias, over_h = gates

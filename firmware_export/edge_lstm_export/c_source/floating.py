@@ -126,7 +126,8 @@ def _gru(layer: GruWeights) -> _Packed:
 
 
 def _rnn(layer: RnnWeights) -> _Packed:
-    return _Packed("rnn", _rows(layer), layer.bias, "(units, columns)", "(units)")
+    cell = "rnn" if layer.activation == "tanh" else "rnn_relu"
+    return _Packed(cell, _rows(layer), layer.bias, "(units, columns)", "(units)")
 
 
 def _fastgrnn(layer: FastGrnnWeights) -> _Packed:

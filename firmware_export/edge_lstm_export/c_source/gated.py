@@ -34,6 +34,7 @@ _KERNELS = {
     "gru": _Kernel("el_gru.c", "el_gru", 6),
     "gru-before": _Kernel("el_gru_before.c", "el_gru_before", 7),
     "rnn": _Kernel("el_rnn.c", "el_rnn", 2),
+    "rnn-relu": _Kernel("el_rnn_relu.c", "el_rnn_relu", 2),
     "fastgrnn": _Kernel("el_fastgrnn.c", "el_fastgrnn", 2),
     "dense": _Kernel("el_dense.c", "el_dense", 1),
 }

@@ -133,7 +133,8 @@ def _gru(ops: _Ops, layer: GruWeights, x: int, h: int) -> tuple[int, ...]:
 
 def _rnn(ops: _Ops, layer: RnnWeights, x: int, h: int) -> tuple[int, ...]:
     joint = ops.beside(x, h, layer.features)
-    return (ops.tanh(f"h{NEW}", ops.rows("n", joint, _joint_rows(layer)[0], layer.bias[0])),)
+    squash = ops.tanh if layer.activation == "tanh" else ops.relu
+    return (squash(f"h{NEW}", ops.rows("n", joint, _joint_rows(layer)[0], layer.bias[0])),)
 
 
 def _fastgrnn(ops: _Ops, layer: FastGrnnWeights, x: int, h: int) -> tuple[int, ...]:

@@ -22,8 +22,9 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepRnn,
+    StepRnnRelu,
     constant,
-    passed_on,
+    joint,
 )
 from edge_lstm.tensor_names import NEW, cell_state, hidden_state
 from edge_lstm_export.tflite import operators
@@ -96,9 +97,12 @@ def dense(graph: Graph, name: str, output: str, block: TfliteDense, x: int, weig
 
 def requantised(graph: Graph, index: int, x: int, below: StepLayer, layer: StepLayer) -> int:
     """h of the layer below, so that layer ``index`` can read it."""
-    joint = Place(graph, index, below.units)
-    factor = joint.constant("fit", passed_on(below.hidden, layer.source))
-    return joint.apply(operators.mul, x, factor, "x", layer.source)
+    place, at = Place(graph, index, below.units), joint(below.hidden, layer.source)
+    factor = place.constant("fit", at.factor)
+    if not at.lift:
+        return place.apply(operators.mul, x, factor, "x", at.source)
+    product = place.apply(operators.mul, x, factor, "x_product", at.product)
+    return place.apply(operators.add, product, place.constant("lift", at.lift), "x", at.source)
 
 
 def _lstm(place: Place, layer: StepLstm, x: int, h: int, c: int) -> list[int]:
@@ -137,6 +141,12 @@ def _rnn(place: Place, layer: StepRnn, x: int, h: int) -> list[int]:
     h_new = place.graph.tensor(hidden_state(place.index) + NEW, np.int8, (1, place.units), layer.hidden)
     operators.squash(place.graph, "TANH", place.dense("n", layer.gates[0], joint), h_new)
     return [h_new]
+
+
+def _rnn_relu(place: Place, layer: StepRnnRelu, x: int, h: int) -> list[int]:
+    both = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
+    name = hidden_state(place.index) + NEW
+    return [dense(place.graph, f"layer{place.index}/n", name, layer.gates[0], both)]
 
 
 def _dense_layer(place: Place, layer: StepDense, x: int) -> list[int]:
@@ -200,6 +210,7 @@ LAYERS: dict[type, Callable[..., list[int]]] = {
     StepGru: _gru,
     StepGruBefore: _gru,
     StepRnn: _rnn,
+    StepRnnRelu: _rnn_relu,
     StepFastGrnn: _fastgrnn,
     StepDense: _dense_layer,
 }
