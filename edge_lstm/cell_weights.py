@@ -21,6 +21,9 @@ GATES = ("i", "f", "g", "o")
 It is the order of Keras (which calls the third ``c``) and of TFLite."""
 
 
+LSTM_PEEPHOLE = "lstm-peephole"
+
+
 @dataclass(frozen=True, eq=False)
 class _Weights:
     """What every layer has."""
@@ -74,7 +77,12 @@ class _Weights:
         return sum(getattr(self, name).size for name in self.arrays)
 
 
-_WORDS = {"recurrent": "recurrent weights have", "bias": "bias has", "reset_bias": "reset bias has"}
+_WORDS = {
+    "recurrent": "recurrent weights have",
+    "bias": "bias has",
+    "reset_bias": "reset bias has",
+    "peephole": "peephole has",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +113,32 @@ class LstmWeights(_Recurrent):
     """
 
     cell, gates, matrices = "lstm", GATES, 4
+
+
+@dataclass(frozen=True, eq=False)
+class PeepholeLstmWeights(_Recurrent):
+    """One LSTM layer with peepholes (Gers & Schmidhuber, 2000), through which its gates see the cell::
+
+        i, f = σ(W x + R h + p·c + b)   g = tanh(W x + R h + b)     c' = f·c + i·g
+        o = σ(W x + R h + p·c' + b)                                 h' = o·tanh(c')
+
+    Args:
+        kernel: (4, H, F), gates i, f, g, o.
+        recurrent: (4, H, H).
+        bias: (4, H).
+        peephole: (3, H) p of i, f, o.
+
+    Raises:
+        ModelError: if the shapes disagree or a value is not finite.
+    """
+
+    peephole: Float32
+
+    cell, gates, matrices = LSTM_PEEPHOLE, GATES, 4
+    arrays = ("kernel", "recurrent", "bias", "peephole")
+
+    def _shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        return {**super()._shapes(units), "peephole": (3, units)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,10 +281,11 @@ class DenseLayerWeights(_Weights):
             )
 
 
-RecurrentWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
+RecurrentWeights = LstmWeights | PeepholeLstmWeights | GruWeights | RnnWeights | FastGrnnWeights
 CellWeights = RecurrentWeights | DenseLayerWeights
 
 CELLS: dict[str, type[CellWeights]] = {
-    weights.cell: weights for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights)
+    weights.cell: weights
+    for weights in (LstmWeights, PeepholeLstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights)
 }
 """Every kind of layer by its name."""

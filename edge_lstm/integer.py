@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import GATES, RNN_RELU, Activation, Float32, Float64, Interface, frozen
+from edge_lstm.model import GATES, LSTM_PEEPHOLE, RNN_RELU, Activation, Float32, Float64, Interface, frozen
 
 Int8 = NDArray[np.int8]
 Int16 = NDArray[np.int16]
@@ -167,9 +167,13 @@ class NativeCell:
     """Rows a unit of each block, and what it is over: ``x``, ``h`` or ``r·h``."""
     numbers: ClassVar[tuple[str, ...]] = ("scheme", "row_bits", "hidden_bits")
     """Names of the JSON values a layer is made of."""
+    arrays: ClassVar[tuple[str, ...]] = ()
+    """Names of its arrays of int16 beside the blocks."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
+        for name in self.arrays:
+            object.__setattr__(self, name, frozen(getattr(self, name), np.int16))
         shapes = [block.weights.shape for block in self.blocks]
         expected = [(n * self.units, self.features if over == "x" else self.units) for n, over in self.rows]
         if shapes != expected:
@@ -211,6 +215,32 @@ class NativeGruBefore(NativeCell):
     """A GRU layer that resets before the product: blocks (3H, F), (2H, H) of z and r, and (H, H) of n over r·h."""
 
     cell, gates, rows = "gru-before", ("z", "r", "n"), ((3, "x"), (2, "h"), (1, "r·h"))
+
+
+@dataclass(frozen=True, eq=False)
+class NativePeepholeLstm(NativeCell):
+    """A layer of the LSTM with peepholes: blocks (4H, F) and (4H, H), gates i, f, g, o.
+
+    Args:
+        peephole: (3, H) int16 of i, f, o in -32767..32767, Q.peephole_bits.
+        peephole_bits: 6..20.
+    """
+
+    peephole: Int16
+    peephole_bits: int
+
+    cell, gates, rows = LSTM_PEEPHOLE, GATES, ((4, "x"), (4, "h"))
+    numbers, arrays = (*NativeCell.numbers, "peephole_bits"), ("peephole",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peephole.shape != (3, self.units) or (self.peephole == -32768).any():
+            raise ModelError(
+                f"native {self.cell} peepholes have shape {self.peephole.shape}; expected (3, {self.units}) of "
+                "-32767..32767"
+            )
+        if self.peephole_bits not in range(6, 21):
+            raise ModelError(f"native {self.cell} peepholes have {self.peephole_bits} fraction bits; expected 6..20")
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,11 +288,10 @@ class NativeFastGrnn(NativeCell):
     reach_bits: int
 
     cell, gates, rows = "fastgrnn", ("z", "n"), ((1, "x"), (1, "h"))
-    numbers = (*NativeCell.numbers, "zeta", "nu", "reach_bits")
+    numbers, arrays = (*NativeCell.numbers, "zeta", "nu", "reach_bits"), ("candidate",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "candidate", frozen(self.candidate, np.int16))
         if self.candidate.shape != (self.units,):
             raise ModelError(f"FastGRNN has {self.candidate.shape} candidate biases; expected ({self.units},)")
         if not (0 <= self.zeta <= 32767 and 0 <= self.nu <= 32767 and 0 <= self.reach_bits <= 4):
@@ -305,13 +334,16 @@ def _require_widened(layer: NativeRnnRelu | NativeDense) -> None:
         )
 
 
-NativeGated = NativeGru | NativeGruBefore | NativeRnn | NativeRnnRelu | NativeFastGrnn | NativeDense
+NativeGated = (
+    NativeGru | NativeGruBefore | NativePeepholeLstm | NativeRnn | NativeRnnRelu | NativeFastGrnn | NativeDense
+)
 NativeLayer = NativeLstm | NativeGated
 
 NATIVE_CELLS: dict[str, type[NativeGated]] = {
-    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeRnnRelu, NativeFastGrnn, NativeDense)
+    c.cell: c
+    for c in (NativeGru, NativeGruBefore, NativePeepholeLstm, NativeRnn, NativeRnnRelu, NativeFastGrnn, NativeDense)
 }
-"""Every cell of the native arithmetic other than the LSTM, by its name."""
+"""Every cell of the native arithmetic other than the LSTM without peepholes, by its name."""
 
 
 @dataclass(frozen=True)

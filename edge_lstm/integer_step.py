@@ -12,6 +12,10 @@ An LSTM computes, tensor by tensor::
     c' = f·c + i·g       the two products are tensors too
     h' = o·tanh(c')
 
+With peepholes, the rows of i, f and o are tensors of their own, and so is what each of them sees of the cell::
+
+    z_k = (W_k v + b_k) + p_k·c    k = i, f; of o with c' in place of c
+
 A hidden state that integrates, of a GRU or a FastGRNN, would stand still in 8 bits wherever a step moves it by less
 than half a code. So c keeps, in codes of 1 / ``FINE_STEPS``, what h lost to rounding, and a product p that h gives up,
 such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and fine for its rest::
@@ -30,13 +34,14 @@ up by a number that its bias takes back.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.integer import Decoding, Encoding, Quant, TfliteDense
-from edge_lstm.model import GATES, Interface
+from edge_lstm.integer import Decoding, Encoding, Int8, Quant, TfliteDense
+from edge_lstm.model import GATES, Interface, frozen
 
 SIGMOID_OUTPUT = Quant(1.0 / 256.0, -128)
 TANH_OUTPUT = Quant(1.0 / 128.0, 0)
@@ -101,11 +106,15 @@ class _StepLayer:
     quants: ClassVar[tuple[str, ...]] = ()
     """Names of its quantisations."""
     numbers: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[tuple[str, ...]] = ()
+    """Names of its arrays of int8 beside the gates."""
     carries: ClassVar[tuple[str, ...]] = ("h", "c")
     """What the file takes of its state."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gates", tuple(self.gates))
+        for array in self.arrays:
+            object.__setattr__(self, array, frozen(getattr(self, array), np.int8))
         name = self.kind.upper()
         if len(self.gates) != len(self.rows):
             raise ModelError(f"a step {name} layer has {len(self.gates)} gates; expected {', '.join(self.rows)}")
@@ -166,10 +175,65 @@ class StepLstm(_StepLayer):
     added: Quant
     cell: Quant
 
-    kind, rows, quants = "lstm", GATES, ("kept", "added", "cell")
+    kind, rows = "lstm", GATES
+    quants: ClassVar[tuple[str, ...]] = ("kept", "added", "cell")
 
     def _c(self) -> Quant:
         return self.cell
+
+    def pre(self, gate: str) -> Quant:
+        """Quantisation of a gate's pre-activation."""
+        return self.gates[GATES.index(gate)].output
+
+
+PEEPHOLE_GATES = ("i", "f", "o")
+"""Those that see the cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class StepPeepholeLstm(StepLstm):
+    """An LSTM with peepholes.
+
+    Args:
+        gates: as without; the outputs of i, f, o are the rows alone.
+        peephole: (3, H) int8 of i, f, o.
+        peephole_i, peephole_f, peephole_o: their quantisations.
+        seen_i, seen_f, seen_o: those of what they show of c.
+        pre_i, pre_f, pre_o: those of the pre-activations.
+
+    Raises:
+        ModelError: if the gates and the peepholes do not fit together.
+    """
+
+    peephole: Int8
+    peephole_i: Quant
+    peephole_f: Quant
+    peephole_o: Quant
+    seen_i: Quant
+    seen_f: Quant
+    seen_o: Quant
+    pre_i: Quant
+    pre_f: Quant
+    pre_o: Quant
+
+    kind, arrays = "lstm_peephole", ("peephole",)
+    quants = (
+        *StepLstm.quants,
+        *(f"{what}_{gate}" for what, gate in product(("peephole", "seen", "pre"), PEEPHOLE_GATES)),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peephole.shape != (3, self.units):
+            raise ModelError(f"step peepholes have shape {self.peephole.shape}; expected (3, {self.units})")
+
+    def pre(self, gate: str) -> Quant:
+        return super().pre(gate) if gate == "g" else getattr(self, f"pre_{gate}")
+
+    def peepholes(self, gate: str) -> tuple[Int8, Quant, Quant]:
+        """(H,) codes of a gate, their quantisation, and that of what they show of c."""
+        codes = self.peephole[PEEPHOLE_GATES.index(gate)]
+        return codes, getattr(self, f"peephole_{gate}"), getattr(self, f"seen_{gate}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,10 +407,11 @@ DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
 """Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
 
 
-StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepRnnRelu | StepFastGrnn | StepDense
+StepLayer = StepLstm | StepPeepholeLstm | StepGru | StepGruBefore | StepRnn | StepRnnRelu | StepFastGrnn | StepDense
 
 STEP_LAYERS: dict[str, type[StepLayer]] = {
-    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepRnnRelu, StepFastGrnn, StepDense)
+    layer.kind: layer
+    for layer in (StepLstm, StepPeepholeLstm, StepGru, StepGruBefore, StepRnn, StepRnnRelu, StepFastGrnn, StepDense)
 }
 """Every kind of layer by its name."""
 
@@ -381,6 +446,7 @@ def to_arrays(model: StepModel) -> tuple[dict[str, Any], dict[str, Any]]:
         gates = [_dense_to(arrays, f"layers.{index}.{name}", block) for name, block in named]
         ranges = {name: _quant_to(getattr(layer, name)) for name in layer.quants}
         numbers = {name: getattr(layer, name) for name in layer.numbers}
+        arrays |= {f"layers.{index}.{name}": getattr(layer, name) for name in layer.arrays}
         header["layers"].append({"kind": layer.kind, "gates": gates, **ranges, **numbers})
     header["head"] = _dense_to(arrays, "head", model.head)
     header["encoding_zero"] = model.encoding.zero
@@ -409,7 +475,8 @@ def _layer_from(arrays: dict[str, Any], prefix: str, row: dict[str, Any]) -> Ste
     named = zip(kind.rows, row["gates"], strict=True)
     gates = tuple(_dense_from(arrays, f"{prefix}.{name}", block) for name, block in named)
     ranges = {name: _quant_from(row[name]) for name in kind.quants}
-    return kind(gates, **ranges, **{name: row[name] for name in kind.numbers})
+    more = {name: arrays[f"{prefix}.{name}"] for name in kind.arrays}
+    return kind(gates, **ranges, **more, **{name: row[name] for name in kind.numbers})
 
 
 def _quant_to(quant: Quant | None) -> list[float] | None:

@@ -16,6 +16,7 @@ import numpy as np
 from edge_lstm.cell_weights import (
     CELLS,
     GATES,
+    LSTM_PEEPHOLE,
     RNN_RELU,
     Activation,
     CellWeights,
@@ -23,6 +24,7 @@ from edge_lstm.cell_weights import (
     FastGrnnWeights,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
     RnnActivation,
     RnnWeights,
@@ -33,6 +35,7 @@ from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 __all__ = [
     "CELLS",
     "GATES",
+    "LSTM_PEEPHOLE",
     "RNN_RELU",
     "Activation",
     "AnomalyRule",
@@ -46,6 +49,7 @@ __all__ = [
     "GruWeights",
     "Interface",
     "LstmWeights",
+    "PeepholeLstmWeights",
     "RecurrentWeights",
     "RnnActivation",
     "RnnWeights",

@@ -23,7 +23,6 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
-    NativeFastGrnn,
     NativeLayer,
     NativeLstm,
     NativeModel,
@@ -205,8 +204,8 @@ def _native_arrays(model: NativeModel) -> tuple[Arrays, Header]:
     for prefix, block in {**blocks, "head": model.head}.items():
         arrays |= {f"{prefix}.{name}": getattr(block, name) for name in _AFFINE}
     for k, layer in enumerate(model.layers):
-        if isinstance(layer, NativeFastGrnn):
-            arrays[f"layers.{k}.candidate"] = layer.candidate
+        if not isinstance(layer, NativeLstm):
+            arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in layer.arrays}
     return arrays, header | {"arithmetic": "native", "layers": [_native_row(layer) for layer in model.layers]}
 
 
@@ -226,8 +225,7 @@ def _native_model(arrays: Arrays, header: Header, interface: Interface) -> Nativ
             return NativeLstm(blocks, row["features"], row["hidden_bits"])
         kind = NATIVE_CELLS[row["cell"]]
         numbers = {name: row[name] for name in kind.numbers}
-        if kind is NativeFastGrnn:
-            numbers["candidate"] = arrays[f"layers.{k}.candidate"]
+        numbers |= {name: arrays[f"layers.{k}.{name}"] for name in kind.arrays}
         return kind(tuple(affine(f"layers.{k}.{b}") for b in range(len(kind.rows))), **numbers)
 
     layers = tuple(layer(k, row) for k, row in enumerate(header["layers"]))

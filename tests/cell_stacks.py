@@ -16,6 +16,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
     Scaling,
 )
@@ -25,6 +26,9 @@ CELL_NAMES = ("lstm", "gru", "gru-before", "rnn", "fastgrnn", "rnn-relu")
 STACKS: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {
     **{f"one {name}": (1, ((name, 1),), 1) for name in CELL_NAMES[1:]},
     **{f"{name}s": (9, ((name, 24), (name, 7)), 4) for name in CELL_NAMES[1:]},
+    "one lstm-peephole": (1, (("lstm-peephole", 1),), 1),
+    "lstm-peepholes": (9, (("lstm-peephole", 24), ("lstm-peephole", 7)), 4),
+    "mixed peephole": (4, (("gru", 7), ("lstm-peephole", 6), ("lstm", 5), ("lstm-peephole", 8)), 2),
     "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5, 4), strict=True)), 3),
     "mixed keras": (5, (("rnn", 9), ("gru", 8), ("lstm", 7), ("gru-before", 6), ("gru", 5), ("lstm", 4)), 3),
     "mixed dense": (5, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 3),
@@ -57,6 +61,8 @@ def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator)
         return DenseLayerWeights(*arrays(1, 1)[::2], activation=cell.removeprefix("dense-"))
     if cell == "fastgrnn":
         return FastGrnnWeights(*arrays(1, 2), zeta=0.83, nu=0.04)
+    if cell == "lstm-peephole":
+        return PeepholeLstmWeights(*arrays(4, 4), rng.normal(0, 0.3, (3, units)))
     return LstmWeights(*arrays(4, 4))
 
 

@@ -17,6 +17,7 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepModel,
+    StepPeepholeLstm,
     StepRnn,
     StepRnnRelu,
 )
@@ -30,6 +31,7 @@ from edge_lstm.model import (
     GruWeights,
     Interface,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
     Scaling,
     Task,
@@ -72,6 +74,9 @@ def _three(draw: Draw, matrices: int, gates: int, units: int, features: int) -> 
 
 CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
     "lstm": lambda draw, units, features: LstmWeights(*_three(draw, 4, 4, units, features)),
+    "lstm peephole": lambda draw, units, features: PeepholeLstmWeights(
+        *_three(draw, 4, 4, units, features), draw(0.2, 3, units)
+    ),
     "gru": _gru(True),
     "gru before": _gru(False),
     "rnn": lambda draw, units, features: RnnWeights(*_three(draw, 1, 1, units, features)),
@@ -87,6 +92,7 @@ STACKS = {
     "gru, rnn, lstm": (("gru", 7), ("rnn", 5), ("lstm", 6)),
     "lstm, fastgrnn, gru before, rnn": (("lstm", 6), ("fastgrnn wide", 5), ("gru before", 9), ("rnn", 4)),
     "gru, rnn relu, rnn relu, lstm": (("gru", 7), ("rnn relu", 6), ("rnn relu", 5), ("lstm", 6)),
+    "lstm peephole, rnn, lstm peephole": (("lstm peephole", 7), ("rnn", 5), ("lstm peephole", 6)),
     "dense before, between and behind": (
         *(("dense relu", 7), ("gru", 6), ("dense linear", 5)),
         *(("dense sigmoid", 8), ("lstm", 6), ("dense tanh", 4)),
@@ -176,11 +182,19 @@ def _random_rnn_relu(rng: np.random.Generator, hidden: Quant, units: int, featur
     return StepRnnRelu((TfliteDense(weights, bias, rng.uniform(0.005, 0.02) / np.sqrt(width), hidden, hidden),))
 
 
+def _random_peephole_lstm(rng: np.random.Generator, hidden: Quant, units: int, features: int) -> StepLayer:
+    gates = tuple(_dense(rng, hidden, units, features + units) for _ in range(4))
+    cell, peepholes = [_quant(rng, 0.01, 0.04) for _ in range(3)], [Quant(rng.uniform(0.002, 0.02)) for _ in range(3)]
+    shown = [_quant(rng, 0.02, 0.05) for _ in range(6)]
+    return StepPeepholeLstm(gates, *cell, rng.integers(-127, 128, (3, units)), *peepholes, *shown)
+
+
 _RANDOM: dict[str, Callable[[np.random.Generator, Quant, int, int], StepLayer]] = {
     "lstm": _random_lstm,
     "gru": _random_gru,
     "gru_before": _random_gru_before,
     "rnn": lambda rng, hidden, units, features: StepRnn((_dense(rng, hidden, units, features + units),)),
     "rnn_relu": _random_rnn_relu,
+    "lstm_peephole": _random_peephole_lstm,
     "fastgrnn": _random_fastgrnn,
 }

@@ -27,6 +27,7 @@ STACK = [
     ("gru", 7),
     ("rnn", 9),
     ("rnn-relu", 6),
+    ("lstm-peephole", 7),
     ("dense", 6),
     ("lstm", 5),
     ("gru-before", 8),

@@ -165,6 +165,20 @@ def test_an_rnn_that_rectifies_is_taken(tmp_path, layout):
     assert (imported.cell, imported.activation) == ("rnn", "relu")
 
 
+@pytest.mark.parametrize("layout", [0, 1])
+def test_peepholes_are_taken(tmp_path, layout):
+    """In ONNX's order i, o, f; where all are 0 the LSTM is a plain one."""
+    nodes = [lstm(more=("", "", "", "Q"), layout=layout), node("Squeeze", "Y one", "z"), *MATMUL]
+    peephole = RNG.normal(0, 0.5, (1, 3 * UNITS)).astype(np.float32)
+    constants = weights() | head(transposed=False) | {"one": [2 if layout else 1]}
+    path = save(tmp_path / "m.onnx", nodes, constants | {"Q": peephole}, (None, None, FEATURES))
+    assert compared(path) == ("onnx.reference" if layout else "onnxruntime")
+    (imported,) = model_in(path).layers
+    assert np.array_equal(imported.peephole[[0, 2, 1]].ravel(), peephole.ravel())
+    path = save(tmp_path / "plain.onnx", nodes, constants | {"Q": 0 * peephole}, (None, None, FEATURES))
+    assert model_in(path).layers[0].cell == "lstm"
+
+
 @pytest.mark.parametrize("cells", [*itertools.permutations(CELLS, 3)], ids="-".join)
 def test_operators_follow_each_other_in_any_order(tmp_path, cells):
     """Three layers of three kinds."""
@@ -350,7 +364,7 @@ REFUSED = {
     "initial_c": (lstm(more=("", "", "ones")), "initial_c is not zero"),
     "initial_h from the samples": (lstm(more=("", "x")), "initial_h is not zero"),
     "weights of another operator": (layer("GRU"), "expected (1, 3 units, features)"),
-    "peepholes": (lstm(more=("", "", "", "P")), "peepholes"),
+    "peepholes of another width": (lstm(more=("", "", "", "W")), "P has shape (1, 20, 3); expected (1, 15)"),
     "cell state": (lstm(outputs=("Y", "c_", "h")), "cell state"),
     "Loop": (node("Loop", "count true x", "h", body=helper.make_graph([], "body", [], [])), "is a program"),
     "Scan": (node("Scan", "x", "h", body=helper.make_graph([], "body", [], []), num_scan_inputs=1), "is a program"),
@@ -372,11 +386,7 @@ def test_what_a_cell_here_has_not_is_refused_by_name(tmp_path, name):
     """One line that names it, exit code 2."""
     made, says = REFUSED[name]
     kind = "LSTM" if made.op_type not in GATES or name == "weights of another operator" else made.op_type
-    constants = (
-        weights(kind=kind)
-        | head()
-        | {"one": [0], "lens": np.full(BATCH, 3, np.int32), "P": np.ones((1, 3 * UNITS), "f4")}
-    )
+    constants = weights(kind=kind) | head() | {"one": [0], "lens": np.full(BATCH, 3, np.int32)}
     constants |= {"ones": np.ones((1, BATCH, UNITS), np.float32), "count": np.array(3), "true": np.array(True)}
     computed = node("Size", "x", "computed")
     path = save(tmp_path / "m.onnx", [computed, made, node("Squeeze", "h one", "z"), GEMM], constants, TIME_FIRST)

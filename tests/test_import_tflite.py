@@ -256,7 +256,8 @@ def other(place: int, **tensor: Any) -> Any:
 
 
 VARIANTS = {
-    "peepholes": (extra(9, 10, 11), {}, "has peepholes"),
+    "half of its peepholes": (extra(9, 11), {}, "has peepholes in some of its gates"),
+    "peepholes of another width": (extra(9, 10, 11, shape=(3,)), {}, "peephole of gate 0 has shape (3,)"),
     "projection": (extra(16, shape=(3, UNITS)), {}, "has a projection"),
     "layer norm": (extra(20, 21, 22, 23), {}, "layer normalisation in its gates"),
     "coupled gates": (without(1, 5, 12), {}, "no input gate of its own (CIFG)"),
@@ -290,6 +291,24 @@ def test_a_plain_one_and_one_of_int8_weights_with_float_numbers_are_taken(tmp_pa
     assert done.exit_code == 0, done.stderr
     error = json.loads(done.stdout)["compared"]["error"]
     assert error <= compare.BOUND if weights is np.float32 else compare.BOUND < error <= compare.ROUNDED_BOUND
+
+
+def test_peepholes_of_a_fused_lstm_are_taken(tmp_path):
+    """Of i and f, which see the cell, and of o, which sees the new one: as the runtime has it."""
+    rng = np.random.default_rng(4)
+    peephole = rng.normal(0, 0.5, (3, UNITS)).astype(np.float32)
+
+    def change(operands: list[int], graph: Graph) -> None:
+        for k, values in enumerate(peephole):
+            operands[9 + k] = graph.tensor(f"P{k}", np.float32, (UNITS,), data=values)
+
+    path = fused(tmp_path / "m.tflite", change)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
+    (layer,) = model_in(path).layers
+    assert np.array_equal(layer.peephole, peephole)
+    assert f"{UNITS} units, peepholes" in run(path, "--check").stdout
 
 
 def test_weights_of_half_width_are_read_behind_their_dequantize(tmp_path):

@@ -130,7 +130,8 @@ def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
     content = onnx_model(stacked(*STACKS[name]))
     onnx.checker.check_model(content, full_check=True)
     graph = onnx.load_from_string(content).graph
-    named = {"lstm": "LSTM", "gru": "GRU", "gru-before": "GRU", "rnn": "RNN", "rnn-relu": "RNN", "fastgrnn": "Scan"}
+    named = {"lstm": "LSTM", "lstm-peephole": "LSTM", "gru": "GRU", "gru-before": "GRU"}
+    named |= {"rnn": "RNN", "rnn-relu": "RNN", "fastgrnn": "Scan"}
     recurrent = [node for node in graph.node if node.op_type in named.values()]
     remembering = [(cell, units) for cell, units in layers if cell in named]
     assert [node.op_type for node in recurrent] == [named[cell] for cell, _ in remembering]
@@ -144,7 +145,7 @@ def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
     }
     assert inputs.pop("x") == ["steps", "batch", features]
     states = {f"layer{k}/h": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell in named}
-    states |= {f"layer{k}/c": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell == "lstm"}
+    states |= {f"layer{k}/c": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell.startswith("lstm")}
     assert inputs == states
 
 

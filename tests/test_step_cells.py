@@ -41,9 +41,11 @@ KINDS = [
     (("gru_before", 4),),
     (("rnn", 3),),
     (("rnn_relu", 4),),
+    (("lstm_peephole", 5),),
     (("fastgrnn", 5),),
     (("gru", 4), ("rnn", 3), ("lstm", 5), ("fastgrnn", 1), ("gru_before", 2)),
     (("rnn_relu", 4), ("rnn_relu", 5), ("gru", 3), ("rnn_relu", 2)),
+    (("lstm_peephole", 4), ("rnn_relu", 3), ("lstm_peephole", 2)),
 ]
 FAMILIES = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 
@@ -87,7 +89,7 @@ def test_every_byte_of_outputs_and_states_equals_the_reference(runtime, arithmet
 def test_the_random_models_reach_both_ends_of_their_states():
     """Otherwise the claim above would say nothing about saturation."""
     codes = np.concatenate([random_codes(3, 300), held_at_the_limits(3, 300)])
-    for kinds in KINDS[:5]:
+    for kinds in KINDS[:6]:
         seen = [trace(network(random_step_model(kinds, seed=seed)), codes)[0, "h"] for seed in (1, 2)]
         assert np.min(seen) < -100
         assert np.max(seen) > 100

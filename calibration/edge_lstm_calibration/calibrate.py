@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import CalibrationError
-from edge_lstm.model import CELLS, Float64, FloatModel, LstmWeights
+from edge_lstm.model import CELLS, GATES, Float64, FloatModel
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer
@@ -51,8 +51,8 @@ class Calibration:
 
     Args:
         histograms: by (layer, tensor): x (per channel at layer 0), each gate's pre-activation, c and h; of an LSTM the
-            two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any, and
-            what ``step_tensors`` names; (layers, "y") for the head.
+            two terms of c, f·c and i·g; of any but the plain LSTM the rows over_x, over_h and over_reset, where there
+            are any, and what ``step_tensors`` names; (layers, "y") for the head.
         moments: by layer, of the vectors [x | h of the step before]; the head's are those of h.
         reset_moments: by layer, of [x | r·h], of a GRU that resets before its product.
         observe: the observer that turns histograms into ranges.
@@ -120,7 +120,7 @@ def calibrate(
             if (layer, "reset") in held:
                 both = np.concatenate([held[layer, "x"], held[layer, "reset"]], axis=1)
                 reset_moments.setdefault(layer, Moments()).add(both)
-        elif name == "c" and isinstance(model.layers[layer], LstmWeights):
+        elif name == "c" and model.layers[layer].gates == GATES:
             added = held[layer, "i"] * held[layer, "g"]
             count(layer, "i·g", added)
             count(layer, "f·c", value - added)  # without having to know the cell before

@@ -1,4 +1,5 @@
-"""GRU, simple RNN, FastGRNN and dense layers in the ``native`` arithmetic: rows over x and rows over h, rounded apart.
+"""Cells other than the plain LSTM, and dense layers, in the ``native`` arithmetic: rows over x and rows over h, rounded
+apart.
 
 Rows saturate: their format holds what calibration saw, with headroom.
 """
@@ -14,16 +15,27 @@ from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import (
     Affine,
+    Int16,
     NativeDense,
     NativeFastGrnn,
     NativeGru,
     NativeGruBefore,
     NativeLayer,
+    NativePeepholeLstm,
     NativeRnn,
     NativeRnnRelu,
     Scheme,
 )
-from edge_lstm.model import CellWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights, RnnWeights
+from edge_lstm.model import (
+    CellWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    Float32,
+    Float64,
+    GruWeights,
+    PeepholeLstmWeights,
+    RnnWeights,
+)
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Moved
 from edge_lstm_calibration.rows import Columns, quantise_blocks
@@ -105,6 +117,19 @@ def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), _least_row_bits(layer), 12))
 
 
+def _peepholes(layer: PeepholeLstmWeights) -> tuple[Int16, int]:
+    """Codes and their fraction bits: the finest format that holds the largest.
+
+    Raises:
+        QuantisationError: if none does.
+    """
+    largest = float(np.abs(layer.peephole).max())
+    bits = int(min(15 - np.ceil(np.log2(max(largest, _TINY))), 20))
+    if bits < 6:
+        raise QuantisationError(f"a peephole has the weight {largest:.3g}, integers hold up to 512; train it again")
+    return np.clip(np.rint(layer.peephole * 2.0**bits), -32767, 32767).astype(np.int16), bits
+
+
 def _least_row_bits(layer: CellWeights) -> int:
     """Rows that are themselves the hidden state must fit its Q8.23."""
     return 8 if isinstance(layer, DenseLayerWeights) or _is_rectified(layer) else 4
@@ -130,7 +155,9 @@ class _Rows:
             bias, features = layer.bias[0] + self._moved, slice(layer.features)
             rows = self._block(slice(None), self._kernel, bias, place.x, features)
             return NativeDense((rows,), *formats, layer.activation, reach_bits(layer, self._calibration, place.index))
-        both = self._summed(slice(None), layer.bias[0])
+        both = self._summed(slice(None), layer.bias[: layer.matrices].reshape(-1))
+        if isinstance(layer, PeepholeLstmWeights):
+            return NativePeepholeLstm(both, *formats, *_peepholes(layer))
         reach = reach_bits(layer, self._calibration, place.index)
         if not isinstance(layer, FastGrnnWeights):
             return NativeRnnRelu(both, *formats, reach) if _is_rectified(layer) else NativeRnn(both, *formats)

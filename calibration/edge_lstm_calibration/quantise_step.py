@@ -16,6 +16,7 @@ from edge_lstm.integer import Decoding, Quant, TfliteDense
 from edge_lstm.integer_step import (
     DENSE_OUTPUTS,
     FINE_STEPS,
+    PEEPHOLE_GATES,
     TANH_OUTPUT,
     StepDense,
     StepFastGrnn,
@@ -24,6 +25,7 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepModel,
+    StepPeepholeLstm,
     StepRnn,
     StepRnnRelu,
     joint,
@@ -37,6 +39,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
 )
 from edge_lstm_calibration.calibrate import Calibration
@@ -46,6 +49,7 @@ from edge_lstm_calibration.quantise_tflite import asymmetric, symmetric_scale
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
 
 _CODES = 127
+_TINY = 1e-9
 _ALMOST = 0.02
 """Part of a step's code by which a product may leave its range before it gets coarser codes."""
 
@@ -152,9 +156,9 @@ class _Rows:
         """Of a tensor that calibration has seen."""
         return asymmetric(self.calibration.range(self.index, tensor))
 
-    def gate(self, k: int, name: str) -> TfliteDense:
-        """The rows of one gate."""
-        return _block(self.weights[k], self.bias[k], self.source, self.quant(f"{name}_pre"), self.moved)
+    def gate(self, k: int, name: str, target: str = "") -> TfliteDense:
+        """The rows of one gate: its pre-activation, or another tensor that they give."""
+        return _block(self.weights[k], self.bias[k], self.source, self.quant(target or f"{name}_pre"), self.moved)
 
     def negated(self, name: str) -> Quant:
         """Of a tensor's opposite."""
@@ -176,6 +180,16 @@ def coarse_codes(hidden: Quant, span: Range) -> Quant:
 def _lstm(_layer: LstmWeights, rows: _Rows) -> StepLayer:
     gates = tuple(rows.gate(k, gate) for k, gate in enumerate(GATES))
     return StepLstm(gates, *(rows.quant(name) for name in ("f·c", "i·g", "c")))
+
+
+def _peephole_lstm(layer: PeepholeLstmWeights, rows: _Rows) -> StepLayer:
+    targets = {gate: f"{gate}_pre" if gate == "g" else f"{gate}_rows" for gate in GATES}
+    gates = tuple(rows.gate(k, gate, targets[gate]) for k, gate in enumerate(GATES))
+    quants = [Quant(max(float(np.abs(each).max()), _TINY) / _CODES) for each in layer.peephole]
+    codes = [np.rint(each / quant.scale) for each, quant in zip(layer.peephole, quants, strict=True)]
+    seen, pre = ([rows.quant(name.format(gate)) for gate in PEEPHOLE_GATES] for name in ("p·c_{}", "{}_pre"))
+    kept, added, cell = (rows.quant(name) for name in ("f·c", "i·g", "c"))
+    return StepPeepholeLstm(gates, kept, added, cell, np.stack(codes), *quants, *seen, *pre)
 
 
 def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
@@ -224,6 +238,7 @@ def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
 
 _QUANTISERS: dict[type, Callable[[Any, _Rows], StepLayer]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,

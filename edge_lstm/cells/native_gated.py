@@ -1,4 +1,6 @@
-"""GRU, simple RNN, FastGRNN and the dense layer in ``edge_lstm.arithmetic.native``, where their steps are written."""
+"""Cells other than the plain LSTM, and the dense layer, in ``edge_lstm.arithmetic.native``, where their steps are
+written.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from edge_lstm.integer import (
     NativeFastGrnn,
     NativeGru,
     NativeGruBefore,
+    NativePeepholeLstm,
     NativeRnn,
     NativeRnnRelu,
 )
@@ -64,6 +67,31 @@ class NativeGruCell(_NativeCell):
         if len(self._more) > 1:
             return native.saturate16(self._more[1](native.reset_product(r, np.asarray(h, np.int32))))
         return native.reset_product(r, d_n)
+
+
+class NativePeepholeLstmCell(_NativeCell):
+    def __init__(self, layer: NativePeepholeLstm) -> None:
+        super().__init__(layer)
+        self._bits, self._peephole = layer.peephole_bits, layer.peephole.astype(np.int32)
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        a, d = self._rows(x, h)
+        i_rows, f_rows, g_rows, o_rows = np.split(a + d, 4, axis=1)
+        p_i, p_f, p_o = self._peephole
+        z_i, z_f, z_g = self._seeing(i_rows, p_i, c), self._seeing(f_rows, p_f, c), self._pre(2 * g_rows)
+        i, f, g = _sigmoid(z_i), _sigmoid(z_f), _tanh(z_g)
+        c_new = native.update_cell(f, c, i, g)
+        z_o = self._seeing(o_rows, p_o, c_new)
+        o = _sigmoid(z_o)
+        narrow = self._layer.scheme == "w8a8"
+        h_new = native.update_hidden(o, native.squash_cell(c_new), self._layer.hidden_bits, narrow)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
+        return h_new, c_new
+
+    def _seeing(self, rows: Array, peephole: Int32, c: Array) -> Int32:
+        seen = native.seen_through(peephole, np.asarray(c, np.int32), self._bits)
+        return native.rows_to_z(rows, self._layer.row_bits, seen)
 
 
 class NativeRnnCell(_NativeCell):
@@ -150,6 +178,7 @@ def _tanh(doubled: Int32) -> Int32:
 NATIVE_STEPS: dict[type, Callable[[Any], Cell]] = {
     NativeGru: NativeGruCell,
     NativeGruBefore: NativeGruCell,
+    NativePeepholeLstm: NativePeepholeLstmCell,
     NativeRnn: NativeRnnCell,
     NativeRnnRelu: NativeRnnReluCell,
     NativeFastGrnn: NativeFastGrnnCell,

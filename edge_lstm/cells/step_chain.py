@@ -9,7 +9,7 @@ from typing import Any
 from edge_lstm.arithmetic.tflite_ops import TfliteArithmetic
 from edge_lstm.cells.common import Array, Cell, CellTap
 from edge_lstm.cells.gated_step import StepDenseCell, StepFastGrnnCell, StepGruCell, StepRnnCell, joined
-from edge_lstm.cells.lstm_step import StepCell
+from edge_lstm.cells.lstm_step import StepCell, StepPeepholeCell
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import (
     StepDense,
@@ -18,6 +18,7 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepLstm,
+    StepPeepholeLstm,
     StepRnn,
     StepRnnRelu,
     joint,
@@ -25,6 +26,7 @@ from edge_lstm.integer_step import (
 
 STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepLstm: StepCell,
+    StepPeepholeLstm: StepPeepholeCell,
     StepGru: StepGruCell,
     StepGruBefore: StepGruCell,
     StepRnn: StepRnnCell,

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.importers.chain import Array, single
-from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnActivation, RnnWeights
+from edge_lstm.model import GruWeights, LstmWeights, PeepholeLstmWeights, RecurrentWeights, RnnActivation, RnnWeights
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """Cell → gates, which other programs keep above each other. FastGRNN is not here: no program has a layer of it."""
 
-NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "simple RNN", "fastgrnn": "FastGRNN", "dense": "dense layer"}
+NAMES = {
+    "lstm": "LSTM",
+    "lstm-peephole": "LSTM with peepholes",
+    "gru": "GRU",
+    "rnn": "simple RNN",
+    "fastgrnn": "FastGRNN",
+    "dense": "dense layer",
+}
 """Cell → what people call it."""
 
 
@@ -94,10 +101,19 @@ _MADE: dict[str, Callable[[Array, Array, Array, Array, Choice], RecurrentWeights
 }
 
 
+def with_peepholes(plain: LstmWeights, peephole: Array) -> RecurrentWeights:
+    """An LSTM whose gates i, f, o see the cell through (3, H) weights; the plain one where they are all 0."""
+    if not peephole.any():
+        return plain
+    return PeepholeLstmWeights(plain.kernel, plain.recurrent, plain.bias, single(peephole))
+
+
 def described(weights: RecurrentWeights) -> str:
     """What to know of a layer, in a few words."""
     if isinstance(weights, GruWeights):
         return f"{weights.units} units, reset {'after' if weights.reset_after else 'before'} the product"
+    if isinstance(weights, PeepholeLstmWeights):
+        return f"{weights.units} units, peepholes"
     if isinstance(weights, RnnWeights) and weights.activation != "tanh":
         return f"{weights.units} units, {weights.activation}"
     return f"{weights.units} units"

@@ -1,8 +1,9 @@
-"""LSTM, GRU and RNN of ONNX.
+"""LSTM, with peepholes or without, GRU and RNN of ONNX.
 
 They keep W as (1, G·H, F) and R as (1, G·H, H), their gates above each other: i, o, f, c of an LSTM, z, r, h of a GRU;
-and in B two biases one after the other, (1, 2·G·H). Layout 0 is (time, batch, features), layout 1 (batch, time,
-features). ``linear_before_reset`` of a GRU is a reset after the product.
+in B two biases one after the other, (1, 2·G·H); and in P the peepholes of i, o, f of an LSTM, (1, 3·H). Layout 0 is
+(time, batch, features), layout 1 (batch, time, features). ``linear_before_reset`` of a GRU is a reset after the
+product.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.cells import Choice, Rows, cell_weights, described
+from edge_lstm.importers.cells import Choice, Rows, cell_weights, described, with_peepholes
 from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
-from edge_lstm.model import RecurrentWeights
+from edge_lstm.model import LstmWeights, RecurrentWeights
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ INPUTS = {
     "sequence_lens": ("all", "may end a sequence before its last step; leave it out"),
     "initial_h": ("all", "is not zero, where a stream begins; leave it out"),
     "initial_c": ("`LSTM`", "is not zero, where a stream begins; leave it out"),
-    "P": ("`LSTM`", "peepholes, which a cell here has not; train without"),
 }
 """Input of an operator → where there is one, and why a value of it is refused."""
 
 _PEEPHOLES, _CELL_STATE = 7, 2
+_PEEPHOLE_ORDER = [0, 2, 1]
 
 
 def recurrent(node: Node) -> Taken:
@@ -77,8 +78,6 @@ def recurrent(node: Node) -> Taken:
         raise ModelError(
             f"activations is {_shown(attributes['activations'])}: a cell here has {named(operator)}; train it so"
         )
-    if node.input(_PEEPHOLES):
-        raise ModelError(f"has P: {INPUTS['P'][1]}")
     _lengths(node)
     for place, name in ((5, "initial_h"), (6, "initial_c")):
         given, constants = node.input(place), node.constants
@@ -146,4 +145,13 @@ def _weights(node: Node, operator: Operator, activations: tuple[bytes, ...]) -> 
             raise ModelError(f"B has shape {biases.shape}; expected {(1, 2 * rows)}")
     reset_after = bool(node.attributes.get("linear_before_reset", 0))
     choice = Choice(reset_after, "relu" if b"relu" in activations else "tanh")
-    return cell_weights(operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, choice)
+    plain = cell_weights(operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, choice)
+    return _with_peepholes(node, plain) if isinstance(plain, LstmWeights) and node.input(_PEEPHOLES) else plain
+
+
+def _with_peepholes(node: Node, plain: LstmWeights) -> RecurrentWeights:
+    """The layer with those of its input P; without where they are all 0."""
+    peephole = node.constants.get(node.input(_PEEPHOLES), "P")
+    if peephole.shape != (1, 3 * plain.units):
+        raise ModelError(f"P has shape {peephole.shape}; expected {(1, 3 * plain.units)}")
+    return with_peepholes(plain, peephole.reshape(3, -1)[_PEEPHOLE_ORDER])

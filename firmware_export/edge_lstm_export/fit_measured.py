@@ -21,6 +21,7 @@ from edge_lstm.integer import (
     NativeLayer,
     NativeLstm,
     NativeModel,
+    NativePeepholeLstm,
     NativeRnnRelu,
     Scheme,
 )
@@ -94,6 +95,8 @@ def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:
     more: dict[str, Any] = {"scheme": scheme, "row_bits": 12, "hidden_bits": 8}
     if kind is NativeFastGrnn:
         more |= {"candidate": np.zeros(units), "zeta": 0, "nu": 0, "reach_bits": 0}
+    if kind is NativePeepholeLstm:
+        more |= {"peephole": np.zeros((3, units)), "peephole_bits": 12}
     if kind is NativeRnnRelu:
         more |= {"reach_bits": 0}
     if kind is NativeDense:

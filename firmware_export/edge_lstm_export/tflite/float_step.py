@@ -18,6 +18,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
     RnnWeights,
 )
@@ -115,6 +116,21 @@ def _lstm(ops: _Ops, layer: LstmWeights, x: int, h: int, c: int) -> tuple[int, .
     return ops.mul(f"h{NEW}", o, ops.tanh("tanh_c", c_new)), c_new
 
 
+def _peephole_lstm(ops: _Ops, layer: PeepholeLstmWeights, x: int, h: int, c: int) -> tuple[int, ...]:
+    joint, weights = ops.beside(x, h, layer.features), _joint_rows(layer)
+    rows = {
+        gate: ops.rows(gate, joint, weights[k], layer.bias[k], f"{gate}_rows") for k, gate in enumerate(layer.gates)
+    }
+
+    def gate(name: str, cell: int) -> int:
+        peephole = ops.constant(f"p_{name}", layer.peephole["ifo".index(name)])
+        return ops.sigmoid(name, ops.add(f"{name}_pre", rows[name], ops.mul(f"{name}_seen", cell, peephole)))
+
+    i, f, g = gate("i", c), gate("f", c), ops.tanh("g", rows["g"])
+    c_new = ops.add(f"c{NEW}", ops.mul("kept", f, c), ops.mul("added", i, g))
+    return ops.mul(f"h{NEW}", gate("o", c_new), ops.tanh("tanh_c", c_new)), c_new
+
+
 def _gru(ops: _Ops, layer: GruWeights, x: int, h: int) -> tuple[int, ...]:
     joint, rows = ops.beside(x, h, layer.features), _joint_rows(layer)
     z, r = (ops.sigmoid(gate, ops.rows(gate, joint, rows[k], layer.bias[k])) for k, gate in enumerate(layer.gates[:2]))
@@ -157,6 +173,7 @@ def _dense_layer(ops: _Ops, layer: DenseLayerWeights, x: int) -> tuple[int, ...]
 
 _LAYERS: dict[type[CellWeights], Callable[..., tuple[int, ...]]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
@@ -164,7 +181,7 @@ _LAYERS: dict[type[CellWeights], Callable[..., tuple[int, ...]]] = {
 }
 """Operators of each kind of layer: x and its states → its new states, h first."""
 
-_STATES: dict[type[CellWeights], int] = {LstmWeights: 2, DenseLayerWeights: 0}
+_STATES: dict[type[CellWeights], int] = {LstmWeights: 2, PeepholeLstmWeights: 2, DenseLayerWeights: 0}
 """Tensors of state that go in, where that is not h alone."""
 
 

@@ -21,6 +21,7 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepLstm,
+    StepPeepholeLstm,
     StepRnn,
     StepRnnRelu,
     constant,
@@ -111,13 +112,37 @@ def _lstm(place: Place, layer: StepLstm, x: int, h: int, c: int) -> list[int]:
     for gate, block in zip(layer.rows, layer.gates, strict=True):
         pre = place.dense(gate, block, joint)
         gates[gate] = place.tanh(gate, pre) if gate == "g" else place.sigmoid(gate, pre)
+    c_new = _new_cell(place, layer, gates["i"], gates["f"], gates["g"], c)
+    return [_shown(place, layer, gates["o"], c_new), c_new]
+
+
+def _new_cell(place: Place, layer: StepLstm, i: int, f: int, g: int, c: int) -> int:
     kept, added = place.tensor("kept", layer.kept), place.tensor("added", layer.added)
-    operators.mul(place.graph, gates["f"], c, kept)
-    operators.mul(place.graph, gates["i"], gates["g"], added)
-    c_new = place.into(operators.add, kept, added, cell_state(place.index), layer.cell)
-    squashed = place.tanh("tanh_c", c_new)
-    h_new = place.into(operators.mul, gates["o"], squashed, hidden_state(place.index), layer.hidden)
-    return [h_new, c_new]
+    operators.mul(place.graph, f, c, kept)
+    operators.mul(place.graph, i, g, added)
+    return place.into(operators.add, kept, added, cell_state(place.index), layer.cell)
+
+
+def _shown(place: Place, layer: StepLstm, o: int, c: int) -> int:
+    squashed = place.tanh("tanh_c", c)
+    return place.into(operators.mul, o, squashed, hidden_state(place.index), layer.hidden)
+
+
+def _peephole_lstm(place: Place, layer: StepPeepholeLstm, x: int, h: int, c: int) -> list[int]:
+    joint = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
+    blocks = dict(zip(layer.rows, layer.gates, strict=True))
+
+    def gate(name: str, cell: int) -> int:
+        output = f"layer{place.index}/{name}_rows"
+        rows = dense(place.graph, f"layer{place.index}/{name}", output, blocks[name], joint)
+        codes, quant, shown = layer.peepholes(name)
+        weights = place.graph.tensor(f"layer{place.index}/p_{name}", np.int8, (1, place.units), quant, codes[None])
+        seen = place.apply(operators.mul, weights, cell, f"{name}_seen", shown)
+        return place.sigmoid(name, place.apply(operators.add, rows, seen, f"{name}_pre", layer.pre(name)))
+
+    i, f, g = gate("i", c), gate("f", c), place.tanh("g", place.dense("g", blocks["g"], joint))
+    c_new = _new_cell(place, layer, i, f, g, c)
+    return [_shown(place, layer, gate("o", c_new), c_new), c_new]
 
 
 def _gru(place: Place, layer: StepGru | StepGruBefore, x: int, h: int, c: int) -> list[int]:
@@ -207,6 +232,7 @@ def _move(
 
 LAYERS: dict[type, Callable[..., list[int]]] = {
     StepLstm: _lstm,
+    StepPeepholeLstm: _peephole_lstm,
     StepGru: _gru,
     StepGruBefore: _gru,
     StepRnn: _rnn,
