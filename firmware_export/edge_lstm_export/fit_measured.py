@@ -96,7 +96,7 @@ def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:
     if kind is NativeFastGrnn:
         more |= {"candidate": np.zeros(units), "zeta": 0, "nu": 0, "reach_bits": 0}
     if kind is NativePeepholeLstm:
-        more |= {"peephole": np.zeros((3, units)), "peephole_bits": 12}
+        more |= {"peephole": np.zeros((3, units)), "peephole_bits": 15}
     if kind is NativeRnnRelu:
         more |= {"reach_bits": 0}
     if kind is NativeDense:
