@@ -133,6 +133,11 @@ class NativeLstm:
         return int(self.blocks[0].weights.shape[0]) // 4
 
     @property
+    def cells(self) -> int:
+        """Numbers of the cell state."""
+        return self.units
+
+    @property
     def scheme(self) -> Scheme:
         return "w8a16" if len(self.blocks) == 1 else "w8a8"
 
@@ -175,7 +180,7 @@ class NativeCell:
         for name in self.arrays:
             object.__setattr__(self, name, frozen(getattr(self, name), np.int16))
         shapes = [block.weights.shape for block in self.blocks]
-        expected = [(n * self.units, self.features if over == "x" else self.units) for n, over in self.rows]
+        expected = [(n * self.units, self.columns if over == "x" else self.units) for n, over in self.rows]
         if shapes != expected:
             raise ModelError(f"native {self.cell} blocks have shapes {shapes}; expected {expected}")
         if self.row_bits not in range(4, 13) or self.hidden_bits not in range(13):
@@ -185,12 +190,27 @@ class NativeCell:
             )
 
     @property
-    def features(self) -> int:
+    def columns(self) -> int:
+        """Codes of x that a row is over."""
         return int(self.blocks[0].weights.shape[1])
+
+    @property
+    def span(self) -> int:
+        """Steps whose codes those are."""
+        return 1
+
+    @property
+    def features(self) -> int:
+        return self.columns // self.span
 
     @property
     def units(self) -> int:
         return int(self.blocks[0].weights.shape[0]) // self.rows[0][0]
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: the hidden state in full precision."""
+        return self.units
 
     @property
     def reach(self) -> int:
@@ -321,8 +341,46 @@ class NativeDense(NativeCell):
         _require_widened(self)
 
     @property
+    def cells(self) -> int:
+        """None: it remembers nothing."""
+        return 0
+
+    @property
     def reach(self) -> int:
         return self.reach_bits
+
+
+@dataclass(frozen=True, eq=False)
+class NativeConv(NativeDense):
+    """A causal convolution: block (H, taps·F) over the codes of the last ``taps`` steps, the oldest first.
+
+    Args:
+        taps: 2 or more.
+    """
+
+    taps: int
+
+    cell = "conv"
+    numbers = (*NativeDense.numbers, "taps")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.taps < 2 or self.columns % self.taps:
+            raise ModelError(f"native conv rows have {self.columns} columns; expected 2 or more taps of as many")
+
+    @property
+    def span(self) -> int:
+        return self.taps
+
+    @property
+    def kept(self) -> int:
+        """Codes that it carries: of the steps before."""
+        return self.columns - self.features
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: two int16 codes in each, the first in its lower half, and nought where one is left over."""
+        return -(-self.kept // 2)
 
 
 def _require_widened(layer: NativeRnnRelu | NativeDense) -> None:
@@ -334,14 +392,22 @@ def _require_widened(layer: NativeRnnRelu | NativeDense) -> None:
         )
 
 
-NativeGated = (
-    NativeGru | NativeGruBefore | NativePeepholeLstm | NativeRnn | NativeRnnRelu | NativeFastGrnn | NativeDense
-)
+NativeRemembering = NativeGru | NativeGruBefore | NativePeepholeLstm | NativeRnn | NativeRnnRelu | NativeFastGrnn
+NativeGated = NativeRemembering | NativeDense | NativeConv
 NativeLayer = NativeLstm | NativeGated
 
 NATIVE_CELLS: dict[str, type[NativeGated]] = {
     c.cell: c
-    for c in (NativeGru, NativeGruBefore, NativePeepholeLstm, NativeRnn, NativeRnnRelu, NativeFastGrnn, NativeDense)
+    for c in (
+        NativeGru,
+        NativeGruBefore,
+        NativePeepholeLstm,
+        NativeRnn,
+        NativeRnnRelu,
+        NativeFastGrnn,
+        NativeDense,
+        NativeConv,
+    )
 }
 """Every cell of the native arithmetic other than the LSTM without peepholes, by its name."""
 
@@ -380,6 +446,8 @@ class TfliteLstm:
     hidden: Quant
     cell_exponent: int
 
+    cell: ClassVar[str] = "lstm"
+
     def __post_init__(self) -> None:
         for name, dtype in (
             ("kernel", np.int8),
@@ -397,6 +465,11 @@ class TfliteLstm:
     @property
     def units(self) -> int:
         return int(self.kernel.shape[1])
+
+    @property
+    def cells(self) -> int:
+        """Numbers of the cell state."""
+        return self.units
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,10 +29,12 @@ STACK = [
     ("rnn-relu", 6),
     ("lstm-peephole", 7),
     ("dense", 6),
+    ("conv", 5),
     ("lstm", 5),
     ("gru-before", 8),
     ("fastgrnn", 3),
     ("dense", 3),
+    ("conv", 4),
     ("gru", 2),
 ]
 """Every cell, behind and before others, at odd and even sizes."""

@@ -16,6 +16,7 @@ from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import (
     Affine,
     Int16,
+    NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeGru,
@@ -28,6 +29,7 @@ from edge_lstm.integer import (
 )
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     Float32,
@@ -52,7 +54,7 @@ class Place:
 
     Args:
         x, hidden: its columns.
-        gain, offset: (F,) how it reads its inputs, ``x = gain · u + offset``.
+        gain, offset: (columns of x,) how it reads its inputs, ``x = gain · u + offset``.
         hidden_bits: fraction bits of its hidden state.
         compensate: whether rounding spreads its errors.
     """
@@ -140,7 +142,7 @@ class _Rows:
 
     def __init__(self, layer: CellWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
         self._layer, self._calibration, self._place, self._row_bits = layer, calibration, place, row_bits
-        kernel = layer.kernel.astype(np.float64).reshape(-1, layer.features)
+        kernel = layer.kernel.astype(np.float64).reshape(-1, layer.columns)
         self._kernel = kernel * place.gain
         if not isinstance(layer, DenseLayerWeights):
             self._recurrent = layer.recurrent.astype(np.float64).reshape(-1, layer.units)
@@ -152,9 +154,12 @@ class _Rows:
         if isinstance(layer, GruWeights):
             return self._gru(layer, *formats)
         if isinstance(layer, DenseLayerWeights):
-            bias, features = layer.bias[0] + self._moved, slice(layer.features)
-            rows = self._block(slice(None), self._kernel, bias, place.x, features)
-            return NativeDense((rows,), *formats, layer.activation, reach_bits(layer, self._calibration, place.index))
+            bias, columns = layer.bias[0] + self._moved, slice(layer.columns)
+            rows = self._block(slice(None), self._kernel, bias, place.x, columns)
+            choices = layer.activation, reach_bits(layer, self._calibration, place.index)
+            if isinstance(layer, ConvWeights):
+                return NativeConv((rows,), *formats, *choices, layer.taps)
+            return NativeDense((rows,), *formats, *choices)
         both = self._summed(slice(None), layer.bias[: layer.matrices].reshape(-1))
         if isinstance(layer, PeepholeLstmWeights):
             return NativePeepholeLstm(both, *formats, *_peepholes(layer))

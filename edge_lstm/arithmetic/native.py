@@ -22,6 +22,8 @@ hidden state in full precision in c, from which h is rounded; up(v) = sat16(v <<
               c = clamp(((z·c >> 16) << 1) + (w·n >> 7), ±2**(23 + reach))
     dense     c = σ(up(a)) << 8,  tanh(up(2a)) << 8,  clamp(a << (23 - b), ±2**(23 + reach)), or of max(a, 0) for relu
 
+A dense layer does not keep its c. A convolution is a dense layer whose x is the codes of its last steps side by side.
+
 The LSTM with peepholes is one of these in its rows, and for the rest the LSTM above: i and f see c, o the new c. A step
 of it is, with s = peephole_bits - 5 ::
 

@@ -23,6 +23,7 @@ NAMES = {
     "rnn": "simple RNN",
     "fastgrnn": "FastGRNN",
     "dense": "dense layer",
+    "conv": "convolution",
 }
 """Cell → what people call it."""
 

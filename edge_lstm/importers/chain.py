@@ -39,9 +39,17 @@ class Recurrent:
 
 @dataclass(frozen=True, eq=False)
 class DenseLayer:
-    """A dense layer before the head, at every step there is."""
+    """A dense layer before the head, at every step there is, or a convolution."""
 
     weights: DenseLayerWeights
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A causal convolution over ``taps`` steps before what squashes it: rows (H, taps·F), the oldest step first."""
+
+    rows: DenseWeights
+    taps: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Activation:
     name: Literal["softmax", "sigmoid", "relu", "tanh"]
 
 
-Does = Normalise | Recurrent | DenseLayer | LastStep | DenseWeights | Stretch | Activation
+Does = Normalise | Recurrent | DenseLayer | Convolution | LastStep | DenseWeights | Stretch | Activation
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from edge_lstm.importers.chain import (
     Activation,
     Array,
     Chain,
+    Convolution,
     DenseLayer,
     Does,
     LastStep,
@@ -169,6 +170,8 @@ def _judged(chain: Chain) -> Iterator[Part]:
 def _misplaced(does: Does, walk: _Walk) -> str:
     if isinstance(does, LastStep):
         return "" if walk.every_step else "picks a step where one alone is left; remove it"
+    if isinstance(does, Convolution):
+        return ""  # in the way of which something else is
     place = _PLACES[type(does)]
     if isinstance(does, Stretch) and walk.place < _PLACES[DenseWeights]:
         return "scales hidden states; only an input or the outputs of a head can be scaled, put it there"
@@ -177,7 +180,8 @@ def _misplaced(does: Does, walk: _Walk) -> str:
     takes = _takes(does)
     if takes is not None and walk.width is not None and takes != walk.width:
         return f"takes {takes} numbers a step but is given {walk.width}; save the model again"
-    if isinstance(does, Recurrent) and not walk.every_step:
+    sequence = isinstance(does, Recurrent) or (isinstance(does, DenseLayer) and does.weights.span > 1)
+    if sequence and not walk.every_step:
         return "takes a sequence but is given its last step; make the layer before it return sequences"
     if isinstance(does, Activation) and does.name not in _PROBABILITIES:
         return f"is {does.name} at the end: a head here is linear, softmax or one sigmoid; train it so"
@@ -206,7 +210,7 @@ def _advance(part: Part, walk: _Walk) -> None:
         walk.width = None
     elif isinstance(does, LastStep):
         walk.every_step = False
-    elif does is not None:
+    elif does is not None and not isinstance(does, Convolution):
         walk.place = max(walk.place, _PLACES[type(does)])
     if isinstance(does, Normalise):
         walk.width = _channels(does) or walk.width

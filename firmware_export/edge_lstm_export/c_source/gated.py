@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_lstm.integer import NativeCell, NativeDense, NativeFastGrnn, NativePeepholeLstm
+from edge_lstm.integer import NativeCell, NativeConv, NativeDense, NativeFastGrnn, NativePeepholeLstm
 from edge_lstm_export.c_source.kernel_sets.base import CellKernel, Constant, KernelSet, Written, bytes_of, declare
 
 COMMON_TABLE = "el_sigmoid.c"
@@ -21,28 +21,33 @@ _CONSTANT_BYTES, _PEEPHOLE_BYTES, _HEAD_BYTES = 24, 8, 12
 @dataclass(frozen=True)
 class _Kernel:
     """Args:
-    scratch: int16 codes a unit.
-    header: declares the function and its constants.
-    more: further headers that the file includes.
+    scratch: int16 codes a unit, beside those of a convolution's window.
+    headers: further ones that the file includes.
+    declares: that of the function and its constants.
     """
 
     file: str
     function: str
     scratch: int
-    header: str = "el_gated.h"
-    more: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    declares: str = "el_gated.h"
 
 
 _KERNELS = {
     "gru": _Kernel("el_gru.c", "el_gru", 6),
     "gru-before": _Kernel("el_gru_before.c", "el_gru_before", 7),
     "lstm-peephole": _Kernel(
-        "el_lstm_peephole.c", "el_lstm_peephole", 8, "el_lstm_peephole.h", ("el_lstm_native.h", "el_rows.h")
+        "el_lstm_peephole.c",
+        "el_lstm_peephole",
+        8,
+        ("el_lstm_peephole.h", "el_lstm_native.h", "el_rows.h"),
+        "el_lstm_peephole.h",
     ),
     "rnn": _Kernel("el_rnn.c", "el_rnn", 2),
     "rnn-relu": _Kernel("el_rnn_relu.c", "el_rnn_relu", 2),
     "fastgrnn": _Kernel("el_fastgrnn.c", "el_fastgrnn", 2),
-    "dense": _Kernel("el_dense.c", "el_dense", 1),
+    "dense": _Kernel("el_dense.c", "el_dense", 1, ("el_dense.h",)),
+    "conv": _Kernel("el_conv.c", "el_conv", 1, ("el_dense.h",)),
 }
 
 
@@ -52,12 +57,12 @@ def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     if own is not None:
         return own.files
     kernel = _KERNELS[layer.cell]
-    return (*COMMON_FILES, kernel.header, *kernel.more, chosen.instead.get(kernel.file, kernel.file))
+    return (*COMMON_FILES, *kernel.headers, chosen.instead.get(kernel.file, kernel.file))
 
 
 def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     """Those that declare what a layer's constants are made of, beside the set's own."""
-    return (_KERNELS[layer.cell].header,) if _own_kernel(layer, chosen) is None else ()
+    return (_KERNELS[layer.cell].declares,) if _own_kernel(layer, chosen) is None else ()
 
 
 def is_common(layer: NativeCell, chosen: KernelSet) -> bool:
@@ -70,7 +75,8 @@ def gated_work_words(layer: NativeCell, chosen: KernelSet) -> int:
     own = _own_kernel(layer, chosen)
     if own is not None:
         return own.work_words(layer)
-    return -(-_KERNELS[layer.cell].scratch * layer.units // 2)
+    window = layer.columns if isinstance(layer, NativeConv) else 0
+    return -(-(_KERNELS[layer.cell].scratch * layer.units + window) // 2)
 
 
 def write_gated(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
