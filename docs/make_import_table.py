@@ -41,6 +41,9 @@ def page() -> str:
             "",
             *_table(("cell", *_GRU), _cells()),
             "",
+            "A simple RNN squashes with tanh or relu. LSTMs with peepholes come from ONNX and from fused `.tflite`",
+            "files: neither Keras nor PyTorch has them.",
+            "",
             "FastGRNN has no importer, because no other program has a layer of it: train it here; keep its model file.",
             "",
             "Dense layers may stand before, between and behind them, with `linear`, `relu`, `tanh` or `sigmoid`; the",
@@ -70,9 +73,10 @@ def page() -> str:
             "",
             "## TFLite",
             "",
-            "The fused LSTM of the Keras 2 converter, in float32, int8, or int8 weights alone; LSTM, GRU and simple",
-            "RNN in the loops that Keras 3 converts to; an unrolled LSTM; LSTM files of `edge-lstm export`. Weights of",
-            "int8 are code times scale: the rounding of the original stays in them, and the comparison allows for it.",
+            "The fused LSTM of the Keras 2 converter, in float32, int8, or int8 weights alone, with peepholes too;",
+            "LSTM, GRU and simple RNN in the loops that Keras 3 converts to; an unrolled LSTM; LSTM files of",
+            "`edge-lstm export`. Weights of int8 are code times scale: the rounding of the original stays in them,",
+            "and the comparison allows for it.",
             "",
             *_table(("operator", "what becomes of it"), _tflite_operators()),
             "",
@@ -97,6 +101,8 @@ def page() -> str:
             "",
             f"- {torch_file.SUPPOSED}",
             f"- {torch_file.SUPPOSED_TANH}",
+            "",
+            "A state dict is not run, so no comparison tells the two apart: what `--nonlinearity` says is believed.",
             "",
         ]
     )
@@ -133,14 +139,12 @@ def _keras_layers() -> Iterator[tuple[str, str]]:
 
 
 def _keras_arguments() -> Iterator[tuple[str, str, str, str]]:
-    for key, wanted, why in keras_layers.RULES:
-        yield f"`{key}`", "all", f"`{wanted!r}`", why
-    layers: dict[Any, list[str]] = {}
-    for layer, rules in keras_layers.GATE_RULES.items():
+    layers: dict[Any, list[str]] = {rule: ["all"] for rule in keras_layers.RULES}
+    for layer, rules in keras_layers.CELL_RULES.items():
         for rule in rules:
             layers.setdefault(rule, []).append(f"`{layer}`")
-    for (key, wanted, why), names in layers.items():
-        yield f"`{key}`", ", ".join(names), f"`{wanted!r}`", why
+    for (key, allowed, why), names in layers.items():
+        yield f"`{key}`", ", ".join(names), " or ".join(f"`{each!r}`" for each in allowed), why
 
 
 def _torch() -> Iterator[tuple[str, str]]:
@@ -177,8 +181,7 @@ def _onnx_attributes() -> Iterator[tuple[str, str, str]]:
         where = {"input_forget": "`LSTM`", "linear_before_reset": "`GRU`"}.get(key, "all")
         yield f"`{key}`", where, why
     for name, operator in onnx_recurrent.OPERATORS.items():
-        only = " ".join(function.decode().title() for function in operator.activations)
-        yield "`activations`", f"`{name}`", f"a cell here has {only}; train it so"
+        yield "`activations`", f"`{name}`", f"a cell here has {onnx_recurrent.named(operator)}; train it so"
     for name, (where, why) in onnx_recurrent.INPUTS.items():
         yield f"`{name}`", where, why
 

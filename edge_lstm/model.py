@@ -16,6 +16,8 @@ import numpy as np
 from edge_lstm.cell_weights import (
     CELLS,
     GATES,
+    LSTM_PEEPHOLE,
+    RNN_RELU,
     Activation,
     ArrayWeights,
     BidirectionalWeights,
@@ -25,7 +27,9 @@ from edge_lstm.cell_weights import (
     FastGrnnWeights,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
+    RnnActivation,
     RnnWeights,
 )
 from edge_lstm.errors import ModelError
@@ -34,6 +38,8 @@ from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 __all__ = [
     "CELLS",
     "GATES",
+    "LSTM_PEEPHOLE",
+    "RNN_RELU",
     "Activation",
     "AnomalyRule",
     "ArrayWeights",
@@ -49,7 +55,9 @@ __all__ = [
     "GruWeights",
     "Interface",
     "LstmWeights",
+    "PeepholeLstmWeights",
     "RecurrentWeights",
+    "RnnActivation",
     "RnnWeights",
     "Scaling",
     "Task",

@@ -24,7 +24,6 @@ from edge_lstm.integer import (
     Decoding,
     Encoding,
     NativeBidirectional,
-    NativeFastGrnn,
     NativeLayer,
     NativeLstm,
     NativeModel,
@@ -37,6 +36,7 @@ from edge_lstm.integer_step import StepModel, from_arrays, to_arrays
 from edge_lstm.model import (
     CELLS,
     AnomalyRule,
+    ArrayWeights,
     BidirectionalWeights,
     CellWeights,
     DenseWeights,
@@ -172,12 +172,18 @@ def _from_weights(prefix: str, layer: CellWeights) -> tuple[Arrays, Header]:
         arrays = {name: array for made, _ in halves.values() for name, array in made.items()}
         return arrays, {"cell": layer.cell, "look_ahead": layer.look_ahead, **rows}
     arrays = {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
-    return arrays, {"cell": layer.cell, **{name: getattr(layer, name) for name in layer.numbers}}
+    return arrays, {"cell": layer.cell, **_numbers(layer)}
 
 
 def _float_model(arrays: Arrays, header: Header, interface: Interface) -> FloatModel:
     layers = tuple(_cell_weights(arrays, f"layers.{k}", row) for k, row in enumerate(_cells(header["layers"])))
     return FloatModel(layers, DenseWeights(arrays["head.weights"], arrays["head.bias"]), interface)
+
+
+def _numbers(weights: ArrayWeights) -> Header:
+    """What a layer is made of besides its arrays, but for what a reader supposes anyway."""
+    values = {name: getattr(weights, name) for name in weights.numbers}
+    return {name: value for name, value in values.items() if weights.supposed.get(name) != value}
 
 
 def _cells(layers: Any) -> list[Header]:
@@ -191,7 +197,8 @@ def _cell_weights(arrays: Arrays, prefix: str, row: Header) -> CellWeights:
         return BidirectionalWeights(**halves, look_ahead=row["look_ahead"])
     weights = CELLS[row["cell"]]
     values: dict[str, Any] = {name: arrays[f"{prefix}.{name}"] for name in weights.arrays}
-    return weights(**values, **{name: row[name] for name in weights.numbers})
+    numbers = {name: row[name] for name in weights.numbers if name in row or name not in weights.supposed}
+    return weights(**values, **numbers)
 
 
 _AFFINE = ("weights", "bias", "multiplier", "shift")
@@ -235,8 +242,7 @@ def _from_native(prefix: str, layer: NativeLayer) -> tuple[Arrays, Header]:
         arrays |= _affine_arrays(f"{prefix}.{b}", block)
     if isinstance(layer, NativeLstm):
         return arrays, {"blocks": len(layer.blocks), "features": layer.features, "hidden_bits": layer.hidden_bits}
-    if isinstance(layer, NativeFastGrnn):
-        arrays[f"{prefix}.candidate"] = layer.candidate
+    arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
     return arrays, {"cell": layer.cell, **{name: getattr(layer, name) for name in layer.numbers}}
 
 
@@ -261,8 +267,7 @@ def _native_layer(arrays: Arrays, prefix: str, row: Header) -> NativeLayer:
         return NativeBidirectional(**halves, look_ahead=row["look_ahead"])
     kind = NATIVE_CELLS[row["cell"]]
     numbers = {name: row[name] for name in kind.numbers}
-    if kind is NativeFastGrnn:
-        numbers["candidate"] = arrays[f"{prefix}.candidate"]
+    numbers |= {name: arrays[f"{prefix}.{name}"] for name in kind.arrays}
     return kind(tuple(_affine(arrays, f"{prefix}.{b}") for b in range(len(kind.rows))), **numbers)
 
 

@@ -25,6 +25,8 @@ from edge_lstm.integer import (
     NativeLayer,
     NativeLstm,
     NativeModel,
+    NativePeepholeLstm,
+    NativeRnnRelu,
     Scheme,
 )
 from edge_lstm.model import Activation, Interface, Scaling, Task
@@ -112,6 +114,13 @@ def _random_cell(
         activation = str(rng.choice(get_args(Activation)))
         reach = int(rng.integers(0, 8)) if activation in ("linear", "relu") else 0
         numbers |= {"activation": activation, "reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+    if kind is NativePeepholeLstm:
+        spread = 1 << int(rng.integers(6, 16))
+        numbers |= {"peephole": rng.integers(1 - spread, spread, (3, units)), "peephole_bits": int(rng.integers(6, 21))}
+    if kind is NativeRnnRelu:
+        reach = int(rng.integers(0, 8))
+        numbers |= {"reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
         numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
     if kind is NativeConv:
         numbers["taps"] = int(rng.integers(2, 6))

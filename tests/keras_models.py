@@ -55,14 +55,12 @@ _SHARED = {
     "float64": ({"dtype": "float64"}, ""),
     "backwards": ({"go_backwards": True}, "go_backwards is True"),
     "mixed_float16": ({"dtype": "mixed_float16"}, "computes in mixed_float16"),
-    **{
-        name: ({"activation": name}, f"activation is {name!r}") for name in ("relu", "sigmoid", "linear", "elu", "gelu")
-    },
+    **{name: ({"activation": name}, f"activation is {name!r}") for name in ("sigmoid", "linear", "elu", "gelu")},
 }
 _GATED = {
     name: ({"recurrent_activation": name}, f"recurrent_activation is {name!r}")
     for name in ("hard_sigmoid", "tanh", "relu", "linear")
-}
+} | {"rectified": ({"activation": "relu"}, "activation is 'relu'")}
 _OWN = {
     "LSTM": {"no forget bias": ({"unit_forget_bias": False}, ""), **_GATED},
     "GRU": {
@@ -72,7 +70,10 @@ _OWN = {
         "after, no bias": ({"reset_after": True, "use_bias": False}, ""),
         **_GATED,
     },
-    "SimpleRNN": {},
+    "SimpleRNN": {
+        "relu": ({"activation": "relu"}, ""),
+        "relu, no bias": ({"activation": "relu", "use_bias": False}, ""),
+    },
 }
 ARGUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
     f"{kind}, {name}.keras": (kind, *asked) for kind in LAYERS for name, asked in (_SHARED | _OWN[kind]).items()

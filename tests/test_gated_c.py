@@ -26,6 +26,8 @@ SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
 STACK = [
     ("gru", 7),
     ("rnn", 9),
+    ("rnn-relu", 6),
+    ("lstm-peephole", 7),
     ("dense", 6),
     ("conv", 5),
     ("lstm", 5),

@@ -32,7 +32,10 @@ def named(model: FloatModel, kind: str = "classify", window: int | None = None, 
 
 AHEAD = {"target_channels": (2, 0)}
 MODELS = {
-    **{cell: named(stacked(3, ((cell, 7),), 2)) for cell in ("lstm", "gru", "gru-before", "rnn")},
+    **{
+        cell: named(stacked(3, ((cell, 7),), 2))
+        for cell in ("lstm", "lstm-peephole", "gru", "gru-before", "rnn", "rnn-relu")
+    },
     **{f"two of {cell}": named(stacked(3, ((cell, 7), (cell, 4)), 2), "tag") for cell in ("lstm", "gru", "rnn")},
     "mixed": named(stacked(3, MIXED, 2)),
     "mixed backwards": named(stacked(3, MIXED[::-1], 2), window=25),

@@ -24,7 +24,7 @@ NODE_TESTS = {
     "test_lstm_defaults": "imported, equal",
     "test_lstm_reverse": REVERSED,
     "test_lstm_with_initial_bias": "imported, equal",
-    "test_lstm_with_peepholes": "refused: has P: peepholes",
+    "test_lstm_with_peepholes": "imported, equal",
     "test_rnn_seq_length": "imported, equal",
     "test_simple_rnn_batchwise": "imported, equal",
     "test_simple_rnn_bidirectional": BOTH,

@@ -48,7 +48,11 @@ def test_a_fused_lstm_of_the_converter_computes_what_keras_computes(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["loop", "loop_every", "loop_without_bias", "loop_gru", "loop_gru_before", "loop_rnn", "unrolled", "dense"]
+    "name",
+    [
+        *("loop", "loop_every", "loop_without_bias", "loop_gru", "loop_gru_before", "loop_rnn", "loop_rnn_relu"),
+        *("unrolled", "dense"),
+    ],
 )
 def test_a_cell_of_plain_operators_computes_what_keras_computes(files, name):
     """Keras 3 converts to loops or unrolled steps alone: LSTM, GRU of both kinds, simple RNN."""
@@ -108,7 +112,7 @@ def test_a_fixed_number_of_steps_is_the_window_and_single_steps_are_a_stream(tmp
         ("converted/bidirectional", "a way through the sequence from its end"),
         ("converted/time_major", "is not (batch, steps, features)"),
         ("bidirectional", "a way through the sequence from its end"),
-        ("relu", "no LSTM, GRU or RNN of tanh and sigmoid"),
+        ("relu", "no LSTM or GRU of tanh and sigmoid"),
         ("unrolled_gru", "an unrolled network that is no LSTM"),
     ],
 )
@@ -162,14 +166,19 @@ def test_our_own_file_of_single_steps_comes_back_with_its_states_handed_in_and_o
 def cell(kind: str, features: int) -> Any:
     """A layer of 6 units."""
     rng = np.random.default_rng(len(kind))
-    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1}[kind]
+    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn relu": 1}[kind]
     arrays = [rng.normal(0, 0.4, shape) for shape in ((gates, 6, features), (gates, 6, 6), (gates, 6))]
+    if kind == "rnn relu":
+        return RnnWeights(*arrays, "relu")
     if kind == "gru":
         return GruWeights(*arrays, rng.normal(0, 0.4, 6))
     return GruWeights(*arrays, np.zeros(6), False) if gates == 3 else {4: LstmWeights, 1: RnnWeights}[gates](*arrays)
 
 
-@pytest.mark.parametrize("kinds", [["gru"], ["gru_before"], ["rnn"], ["gru", "lstm"], ["lstm", "rnn", "gru"]])
+@pytest.mark.parametrize(
+    "kinds",
+    [["gru"], ["gru_before"], ["rnn"], ["rnn relu"], ["gru", "lstm"], ["lstm", "rnn", "rnn relu", "gru"]],
+)
 def test_our_own_float_files_of_other_cells_come_back_bit_for_bit(tmp_path, kinds):
     """GRU resetting after and before the product, simple RNN, and stacks; the runtime agrees."""
     layers = tuple(cell(kind, 6 if k else 3) for k, kind in enumerate(kinds))
@@ -247,7 +256,8 @@ def other(place: int, **tensor: Any) -> Any:
 
 
 VARIANTS = {
-    "peepholes": (extra(9, 10, 11), {}, "has peepholes"),
+    "half of its peepholes": (extra(9, 11), {}, "has peepholes in some of its gates"),
+    "peepholes of another width": (extra(9, 10, 11, shape=(3,)), {}, "peephole of gate 0 has shape (3,)"),
     "projection": (extra(16, shape=(3, UNITS)), {}, "has a projection"),
     "layer norm": (extra(20, 21, 22, 23), {}, "layer normalisation in its gates"),
     "coupled gates": (without(1, 5, 12), {}, "no input gate of its own (CIFG)"),
@@ -281,6 +291,24 @@ def test_a_plain_one_and_one_of_int8_weights_with_float_numbers_are_taken(tmp_pa
     assert done.exit_code == 0, done.stderr
     error = json.loads(done.stdout)["compared"]["error"]
     assert error <= compare.BOUND if weights is np.float32 else compare.BOUND < error <= compare.ROUNDED_BOUND
+
+
+def test_peepholes_of_a_fused_lstm_are_taken(tmp_path):
+    """Of i and f, which see the cell, and of o, which sees the new one: as the runtime has it."""
+    rng = np.random.default_rng(4)
+    peephole = rng.normal(0, 0.5, (3, UNITS)).astype(np.float32)
+
+    def change(operands: list[int], graph: Graph) -> None:
+        for k, values in enumerate(peephole):
+            operands[9 + k] = graph.tensor(f"P{k}", np.float32, (UNITS,), data=values)
+
+    path = fused(tmp_path / "m.tflite", change)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
+    (layer,) = model_in(path).layers
+    assert np.array_equal(layer.peephole, peephole)
+    assert f"{UNITS} units, peepholes" in run(path, "--check").stdout
 
 
 def test_weights_of_half_width_are_read_behind_their_dequantize(tmp_path):

@@ -131,19 +131,22 @@ def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
     content = onnx_model(model)
     onnx.checker.check_model(content, full_check=True)
     graph = onnx.load_from_string(content).graph
-    named = {"lstm": "LSTM", "gru": "GRU", "gru-before": "GRU", "rnn": "RNN", "fastgrnn": "Scan"}
+    named = {"lstm": "LSTM", "lstm-peephole": "LSTM", "gru": "GRU", "gru-before": "GRU"}
+    named |= {"rnn": "RNN", "rnn-relu": "RNN", "fastgrnn": "Scan"}
     recurrent = [node for node in graph.node if node.op_type in named.values()]
     remembering = [(cell, units) for cell, units in layers if cell in named]
     assert [node.op_type for node in recurrent] == [named[cell] for cell, _ in remembering]
     for node, (cell, _) in zip(recurrent, remembering, strict=True):
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
         assert attributes.get("linear_before_reset") == {"gru": 1, "gru-before": 0}.get(cell)
+        named_activations = [a.strings for a in node.attribute if a.name == "activations"]
+        assert named_activations == ([[b"Relu"]] if cell == "rnn-relu" else [])
     inputs = {
         entry.name: [d.dim_value or d.dim_param for d in entry.type.tensor_type.shape.dim] for entry in graph.input
     }
     assert inputs.pop("x") == ["steps", "batch", features]
     states = {f"layer{k}/h": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell in named}
-    with_c = [k for k, (cell, _) in enumerate(layers) if cell == "lstm" or cell.startswith("conv")]
+    with_c = [k for k, (cell, _) in enumerate(layers) if cell.startswith(("lstm", "conv"))]
     states |= {f"layer{k}/c": [1, "batch", model.layers[k].cells] for k in with_c}
     assert inputs == states
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import CalibrationError
-from edge_lstm.model import CELLS, BidirectionalWeights, CellWeights, ConvWeights, Float64, FloatModel, LstmWeights
+from edge_lstm.model import CELLS, GATES, BidirectionalWeights, CellWeights, ConvWeights, Float64, FloatModel
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer
@@ -51,8 +51,8 @@ class Calibration:
 
     Args:
         histograms: by (layer, tensor): x (per channel at layer 0), each gate's pre-activation, c and h; of an LSTM the
-            two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any, and
-            what ``step_tensors`` names; (layers, "y") for the head.
+            two terms of c, f·c and i·g; of any but the plain LSTM the rows over_x, over_h and over_reset, where there
+            are any, and what ``step_tensors`` names; (layers, "y") for the head.
         moments: by layer, of the vectors [x | h of the step before], where x of a convolution is all that its rows are
             over; the head's are those of h.
         reset_moments: by layer, of [x | r·h], of a GRU that resets before its product.
@@ -141,7 +141,7 @@ class _Watch:
             if (layer, "reset") in held:
                 both = np.concatenate([x, held[layer, "reset"]], axis=1)
                 self.reset_moments.setdefault(layer, Moments()).add(both)
-        elif name == "c" and isinstance(self._layers[layer], LstmWeights):
+        elif name == "c" and _gates(self._layers[layer]) == GATES:
             added = held[layer, "i"] * held[layer, "g"]
             self._count(layer, "i·g", added)
             self._count(layer, "f·c", value - added)  # without having to know the cell before
@@ -160,6 +160,11 @@ class _Watch:
         if (layer, name) not in self.halves:
             self.halves[layer, name] = _Watch([*self._layers[:layer], getattr(self._layers[layer], name)])
         return self.halves[layer, name]
+
+
+def _gates(layer: CellWeights) -> tuple[str, ...]:
+    """Of the layer itself, not of its halves."""
+    return () if isinstance(layer, BidirectionalWeights) else layer.gates
 
 
 _WATCHED = {

@@ -16,6 +16,7 @@ from edge_lstm.integer import Decoding, Quant, TfliteDense
 from edge_lstm.integer_step import (
     DENSE_OUTPUTS,
     FINE_STEPS,
+    PEEPHOLE_GATES,
     TANH_OUTPUT,
     StepBidirectional,
     StepCellLayer,
@@ -27,8 +28,10 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepModel,
+    StepPeepholeLstm,
     StepRnn,
-    passed_on,
+    StepRnnRelu,
+    joint,
 )
 from edge_lstm.model import (
     GATES,
@@ -42,6 +45,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
 )
 from edge_lstm_calibration.calibrate import Calibration
@@ -51,6 +55,7 @@ from edge_lstm_calibration.quantise_tflite import asymmetric, symmetric_scale
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
 
 _CODES = 127
+_TINY = 1e-9
 _ALMOST = 0.02
 """Part of a step's code by which a product may leave its range before it gets coarser codes."""
 
@@ -118,13 +123,15 @@ def _given(layer: CellWeights) -> Quant | None:
         return DENSE_OUTPUTS[layer.activation][1]
     if isinstance(layer, BidirectionalWeights):
         return _given(layer.forward)
-    return TANH_OUTPUT if isinstance(layer, RnnWeights) else None
+    return TANH_OUTPUT if isinstance(layer, RnnWeights) and layer.activation == "tanh" else None
 
 
 def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
     """How a layer reads h of the one below: gain and offset."""
-    factor = 1.0 if below == above else passed_on(below, above)
-    return np.full(units, 1.0 / factor), np.zeros(units)
+    if below == above:
+        return np.ones(units), np.zeros(units)
+    at = joint(below, above)
+    return np.full(units, 1.0 / at.factor), np.full(units, -at.lift / at.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +182,9 @@ class _Rows:
         """Of a tensor that calibration has seen."""
         return asymmetric(self.calibration.range(self.index, tensor))
 
-    def gate(self, k: int, name: str) -> TfliteDense:
-        """The rows of one gate."""
-        return _block(self.weights[k], self.bias[k], self.source, self.quant(f"{name}_pre"), self.moved)
+    def gate(self, k: int, name: str, target: str = "") -> TfliteDense:
+        """The rows of one gate: its pre-activation, or another tensor that they give."""
+        return _block(self.weights[k], self.bias[k], self.source, self.quant(target or f"{name}_pre"), self.moved)
 
     def negated(self, name: str) -> Quant:
         """Of a tensor's opposite."""
@@ -201,6 +208,16 @@ def _lstm(_layer: LstmWeights, rows: _Rows) -> StepCellLayer:
     return StepLstm(gates, *(rows.quant(name) for name in ("f·c", "i·g", "c")))
 
 
+def _peephole_lstm(layer: PeepholeLstmWeights, rows: _Rows) -> StepCellLayer:
+    targets = {gate: f"{gate}_pre" if gate == "g" else f"{gate}_rows" for gate in GATES}
+    gates = tuple(rows.gate(k, gate, targets[gate]) for k, gate in enumerate(GATES))
+    quants = [Quant(max(float(np.abs(each).max()), _TINY) / _CODES) for each in layer.peephole]
+    codes = [np.rint(each / quant.scale) for each, quant in zip(layer.peephole, quants, strict=True)]
+    seen, pre = ([rows.quant(name.format(gate)) for gate in PEEPHOLE_GATES] for name in ("p·c_{}", "{}_pre"))
+    kept, added, cell = (rows.quant(name) for name in ("f·c", "i·g", "c"))
+    return StepPeepholeLstm(gates, kept, added, cell, np.stack(codes), *quants, *seen, *pre)
+
+
 def _gru(layer: GruWeights, rows: _Rows) -> StepCellLayer:
     update = _block(-rows.weights[0], -rows.bias[0], rows.source, rows.negated("z_pre"), rows.moved)
     away, coarse = rows.quant("h-n"), rows.coarse("u·(h-n)")
@@ -217,8 +234,10 @@ def _gru(layer: GruWeights, rows: _Rows) -> StepCellLayer:
     return StepGru((*gates, *halves), rows.quant("r·n_over_h"), rows.quant("n_pre"), away, coarse)
 
 
-def _rnn(_layer: RnnWeights, rows: _Rows) -> StepCellLayer:
-    return StepRnn((rows.gate(0, "n"),))
+def _rnn(layer: RnnWeights, rows: _Rows) -> StepCellLayer:
+    if layer.activation == "tanh":
+        return StepRnn((rows.gate(0, "n"),))
+    return StepRnnRelu((_block(rows.weights[0], rows.bias[0], rows.source, rows.source, rows.moved),))
 
 
 def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepCellLayer:
@@ -248,6 +267,7 @@ def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepCellLayer:
 
 _QUANTISERS: dict[type, Callable[[Any, _Rows], StepCellLayer]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,

@@ -18,6 +18,7 @@ from edge_lstm.integer import (
     NativeDense,
     NativeLayer,
     NativeModel,
+    NativeRnnRelu,
     TfliteLstm,
 )
 from edge_lstm.model import CELLS, GATES, FloatModel
@@ -93,7 +94,8 @@ def _codes_of(layer: NativeLayer) -> dict[str, Code]:
 
 def _native_codes(layer: NativeCellLayer) -> dict[str, Code]:
     # A pre-activation whose tanh is taken is held twice.
-    doubled = {"g", "n"} if not isinstance(layer, NativeDense) or layer.activation == "tanh" else set()
+    plain = isinstance(layer, NativeRnnRelu) or (isinstance(layer, NativeDense) and layer.activation != "tanh")
+    doubled = set() if plain else {"g", "n"}
     codes = {f"{gate}_pre": _pre(2 if gate in doubled else 1) for gate in layer.gates}
     low = -128 if layer.scheme == "w8a8" else -layer.hidden_limit
     high = 127 if layer.scheme == "w8a8" else layer.hidden_limit

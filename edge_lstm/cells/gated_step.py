@@ -21,6 +21,7 @@ from edge_lstm.integer_step import (
     FINE_STEPS,
     SIGMOID_OUTPUT,
     TANH_OUTPUT,
+    Joint,
     StepConv,
     StepDense,
     StepFastGrnn,
@@ -28,6 +29,7 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepRnn,
+    StepRnnRelu,
     constant,
 )
 
@@ -46,6 +48,16 @@ def times_constant(source: Quant, value: float, target: Quant) -> Table:
     code, quant = constant(value)
     table = ops.mul(ALL_INT8, source, np.int64(code), quant, target)
     return lambda codes: table[codes + 128]
+
+
+def joined(at: Joint, below: Quant) -> Table:
+    """x of a layer from h of the one below, looked up."""
+    times = times_constant(below, at.factor, at.product)
+    if not at.lift:
+        return times
+    code, quant = constant(at.lift)
+    table = ops.add(ALL_INT8, at.product, np.int64(code), quant, at.source)
+    return lambda codes: table[times(codes) + 128]
 
 
 class Move:
@@ -150,11 +162,12 @@ class _ResetBefore:
 class StepRnnCell(_GatedStep):
     """Its c is its h: it carries nothing else."""
 
-    def __init__(self, layer: StepRnn, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
+    def __init__(self, layer: StepRnn | StepRnnRelu, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
         super().__init__(layer)
         (block,) = layer.gates
         self._rows = ops.FullyConnected(block, arithmetic)
-        self._tanh = ops.tanh_table(block.output, TANH_OUTPUT, arithmetic)
+        squashed = isinstance(layer, StepRnn)
+        self._table = ops.tanh_table(block.output, TANH_OUTPUT, arithmetic) if squashed else ALL_INT8
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         h, _ = super().zero_state(batch)
@@ -163,7 +176,7 @@ class StepRnnCell(_GatedStep):
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c
         pre = self._rows(np.concatenate([x, h], axis=1))
-        h_new = self._tanh[pre + 128]
+        h_new = self._table[pre + 128]
         if tap is not None:
             report(tap, StepRnn.rows, x, h, (pre,), (h_new,), h_new, h_new)
         return h_new, h_new

@@ -14,10 +14,10 @@ from edge_lstm.cells.gated_step import (
     StepFastGrnnCell,
     StepGruCell,
     StepRnnCell,
-    times_constant,
+    joined,
 )
 from edge_lstm.cells.look_ahead import LookAhead
-from edge_lstm.cells.lstm_step import StepCell
+from edge_lstm.cells.lstm_step import StepCell, StepPeepholeCell
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import (
     StepBidirectional,
@@ -28,15 +28,19 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepLstm,
+    StepPeepholeLstm,
     StepRnn,
-    passed_on,
+    StepRnnRelu,
+    joint,
 )
 
 STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepLstm: StepCell,
+    StepPeepholeLstm: StepPeepholeCell,
     StepGru: StepGruCell,
     StepGruBefore: StepGruCell,
     StepRnn: StepRnnCell,
+    StepRnnRelu: StepRnnCell,
     StepFastGrnn: StepFastGrnnCell,
     StepDense: StepDenseCell,
     StepConv: StepConvCell,
@@ -66,7 +70,7 @@ class _Requantised:
 
     def __init__(self, cell: Cell, below: Quant, own: Quant) -> None:
         self.units, self._cell = cell.units, cell
-        self._to_own = times_constant(below, passed_on(below, own), own)
+        self._to_own = joined(joint(below, own), below)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         return self._cell.zero_state(batch)

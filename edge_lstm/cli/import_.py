@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edge_lstm.importers.compare import Compared
     from edge_lstm.importers.network import Row
-    from edge_lstm.model import FloatModel
+    from edge_lstm.model import FloatModel, RnnActivation
 
 
 def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
@@ -49,6 +49,11 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
 @click.option(
     "--rate", "rate_hz", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Rate of the samples."
 )
+@click.option(
+    "--nonlinearity",
+    type=click.Choice(["tanh", "relu"]),
+    help="What the simple RNNs of a PyTorch state dict squash with, which it does not say.  [default: tanh]",
+)
 @click.option("--no-compare", is_flag=True, help="Do not run the original beside the import.")
 @options.as_json
 @options.quiet
@@ -59,6 +64,7 @@ def import_(
     file: Path,
     output: Path | None,
     check: bool,
+    nonlinearity: RnnActivation | None,
     no_compare: bool,
     as_json: bool,
     quiet: bool,
@@ -78,10 +84,11 @@ def import_(
     from edge_lstm.importers.given import Given
     from edge_lstm.importers.interface import float_model
     from edge_lstm.importers.network import lint, network_of
+    from edge_lstm.importers.nonlinearity import with_nonlinearity
     from edge_lstm.modelfile import save_model
     from edge_lstm.pipeline import refuse_foreign
 
-    chain = read(file)
+    chain = with_nonlinearity(read(file), nonlinearity)
     if check:
         context.exit(_print_check(lint(chain), as_json))
     if output is None:

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import MOST_UNITS
-from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnWeights
+from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnActivation, RnnWeights
 
 Key = Hashable
+
+NO_CELL = "is a loop whose body is no LSTM or GRU of tanh and sigmoid, nor an RNN of tanh or relu; train one"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Squashed:
-    """``sigmoid`` or ``tanh`` of something."""
+    """``sigmoid``, ``tanh`` or ``relu`` of something."""
 
     name: str
     of: Expression
@@ -219,8 +221,14 @@ class Algebra:
         return None
 
     def _rnn(self, hidden: Expression) -> Step | None:
-        found = _gates([hidden.of]) if isinstance(hidden, Squashed) and hidden.name == "tanh" else None
-        return Step(RnnWeights(*found.arrays), found.x, found.h) if found is not None else None
+        activation = _RNN_ACTIVATIONS.get(hidden.name) if isinstance(hidden, Squashed) else None
+        if activation is None or not isinstance(hidden, Squashed):
+            return None
+        found = _gates([hidden.of])
+        return Step(RnnWeights(*found.arrays, activation), found.x, found.h) if found is not None else None
+
+
+_RNN_ACTIVATIONS: dict[str, RnnActivation] = {"tanh": "tanh", "relu": "relu"}
 
 
 def _is(value: Any, name: str) -> bool:

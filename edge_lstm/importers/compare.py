@@ -180,7 +180,10 @@ def _onnx_reference(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[
     """The evaluator of the package onnx, which is slow, and computes layout 1."""
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(str(path))
+    try:
+        evaluator = ReferenceEvaluator(str(path))
+    except RuntimeError as error:  # of an activation that it has not, such as the Relu of an RNN
+        raise _CannotRunError(f"onnx.reference cannot run it ({error})") from error
     kinds = dict(zip(evaluator.input_names, evaluator.input_types, strict=True))
     inputs = {
         name: states.get(name, x).astype(_ELEMENTS.get(kind.tensor_type.elem_type, np.float32))

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers import convolutions
-from edge_lstm.importers.cells import GATES, Rows, cell_weights, described
+from edge_lstm.importers.cells import GATES, Choice, Rows, cell_weights, described
 from edge_lstm.importers.chain import (
     Activation,
     Array,
@@ -84,11 +84,16 @@ def _refused(layer: Layer, why: str) -> Part:
     return Part(layer.name, layer.kind, obstacle=why)
 
 
-def _require(config: Config, key: str, wanted: Any, why: str) -> None:
-    value = config.get(key, wanted)
-    value = value.get("config", value) if isinstance(value, dict) else value
-    if value != wanted:
+def _require(config: Config, key: str, allowed: tuple[Any, ...], why: str) -> None:
+    """Where the key is missing it is the first of those allowed."""
+    value = _value(config, key, allowed[0])
+    if value not in allowed:
         raise ModelError(f"{key} is {value!r}: {why}")
+
+
+def _value(config: Config, key: str, default: Any) -> Any:
+    value = config.get(key, default)
+    return value.get("config", value) if isinstance(value, dict) else value
 
 
 def _width(value: Any, what: str) -> int:
@@ -108,8 +113,8 @@ def _recurrent(layer: Layer, features: int | None, weights: Weights) -> tuple[li
     cell_name = RECURRENT[kind]
 
     def build() -> Does:
-        for key, wanted, why in (*RULES, *GATE_RULES.get(kind, ())):
-            _require(config, key, wanted, why)
+        for key, allowed, why in (*RULES, *CELL_RULES[kind]):
+            _require(config, key, allowed, why)
         # Keras had GRUs that reset before the product alone, and no such key, before it had both.
         reset_after = bool(config.get("reset_after", False)) and kind == "GRU"
         units = _width(config.get("units"), "units")
@@ -122,7 +127,10 @@ def _recurrent(layer: Layer, features: int | None, weights: Weights) -> tuple[li
         elif config.get("use_bias", True):
             biases[0] = weights("bias", 2, (rows,))
         ours = cell_weights(
-            cell_name, Rows(kernel.T, recurrent.T, *biases), tuple(range(GATES[cell_name])), reset_after
+            cell_name,
+            Rows(kernel.T, recurrent.T, *biases),
+            tuple(range(GATES[cell_name])),
+            Choice(reset_after, _value(config, "activation", "tanh")),
         )
         return Recurrent(ours, every_step=bool(config.get("return_sequences", False)))
 
@@ -140,17 +148,24 @@ RECURRENT = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn", "RNN": ""}
 OF_CELLS = {"LSTMCell": "LSTM", "GRUCell": "GRU", "SimpleRNNCell": "SimpleRNN"}
 """Class of a cell that an RNN may wrap → the layer that is the same."""
 
-RULES = (
-    ("activation", "tanh", "a cell here squashes with tanh; train it so"),
-    ("go_backwards", False, "a stream knows no future; train forwards"),
-    ("return_state", False, "the state is carried by the stream itself; leave it out"),
-    ("time_major", False, "expected (batch, steps, features); train it so"),
-)
-"""Key of a recurrent layer's configuration, what it must be, and why."""
+Rule = tuple[str, tuple[Any, ...], str]
 
-GATE_RULES = dict.fromkeys(
-    ("LSTM", "GRU"), (("recurrent_activation", "sigmoid", "a cell here has gates of sigmoid; train it so"),)
+RULES: tuple[Rule, ...] = (
+    ("go_backwards", (False,), "a stream knows no future; train forwards"),
+    ("return_state", (False,), "the state is carried by the stream itself; leave it out"),
+    ("time_major", (False,), "expected (batch, steps, features); train it so"),
 )
+"""Key of a recurrent layer's configuration, what it may be, and why."""
+
+_GATED: tuple[Rule, ...] = (
+    ("activation", ("tanh",), "a cell here squashes with tanh; train it so"),
+    ("recurrent_activation", ("sigmoid",), "a cell here has gates of sigmoid; train it so"),
+)
+CELL_RULES: dict[str, tuple[Rule, ...]] = {
+    **dict.fromkeys(("LSTM", "GRU"), _GATED),
+    "SimpleRNN": (("activation", ("tanh", "relu"), "a simple RNN here has tanh or relu; train it so"),),
+}
+"""The same of one class of layers."""
 
 
 def _dense(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
@@ -181,8 +196,8 @@ def _convolution(layer: Layer, features: int | None, weights: Weights) -> tuple[
 
     def build() -> Does:
         _probabilities(activation)
-        for key, wanted, why in CONV_RULES:
-            _require(config, key, wanted, why)
+        for key, allowed, why in CONV_RULES:
+            _require(config, key, allowed, why)
         if strides != 1:
             raise ModelError(f"strides is {strides!r}: {convolutions.STRIDES}")
         count = _width(units, "filters")
@@ -208,11 +223,11 @@ def _one(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
-CONV_RULES = (
-    ("data_format", "channels_last", "expected (batch, steps, features); train it so"),
-    ("groups", 1, convolutions.GROUPS),
+CONV_RULES: tuple[Rule, ...] = (
+    ("data_format", ("channels_last",), "expected (batch, steps, features); train it so"),
+    ("groups", (1,), convolutions.GROUPS),
 )
-"""Key of a convolution's configuration, what it must be, and why."""
+"""Key of a convolution's configuration, what it may be, and why."""
 
 
 def _probabilities(name: Any) -> Activation | None:
@@ -251,7 +266,7 @@ def _normalisation(layer: Layer, features: int | None, weights: Weights) -> tupl
     config = layer.config
 
     def build() -> Does:
-        _require(config, "invert", False, "it must scale, not undo; use it before the recurrent layers")
+        _require(config, "invert", (False,), "it must scale, not undo; use it before the recurrent layers")
         if config.get("axis", -1) not in (-1, [-1], [2], 2):
             raise ModelError(f"axis is {config['axis']!r}: a scaling here is one a channel; use axis=-1")
         width = _width(features, "number of features")

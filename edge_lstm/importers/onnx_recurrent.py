@@ -1,8 +1,9 @@
-"""LSTM, GRU and RNN of ONNX.
+"""LSTM, with peepholes or without, GRU and RNN of ONNX.
 
 They keep W as (1, G·H, F) and R as (1, G·H, H), their gates above each other: i, o, f, c of an LSTM, z, r, h of a GRU;
-and in B two biases one after the other, (1, 2·G·H). Layout 0 is (time, batch, features), layout 1 (batch, time,
-features). ``linear_before_reset`` of a GRU is a reset after the product.
+in B two biases one after the other, (1, 2·G·H); and in P the peepholes of i, o, f of an LSTM, (1, 3·H). Layout 0 is
+(time, batch, features), layout 1 (batch, time, features). ``linear_before_reset`` of a GRU is a reset after the
+product.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.cells import Rows, cell_weights, described
+from edge_lstm.importers.cells import Choice, Rows, cell_weights, described, with_peepholes
 from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
-from edge_lstm.model import RecurrentWeights
+from edge_lstm.model import LstmWeights, RecurrentWeights
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,18 @@ class Operator:
     Args:
         cell: its name here.
         order: where our gates are among its.
-        activations: the only ones that are taken, in lower case.
+        activations: those that are taken, in lower case, and first what it has where it names none.
     """
 
     cell: str
     order: tuple[int, ...]
-    activations: tuple[bytes, ...]
+    activations: tuple[tuple[bytes, ...], ...]
 
 
 OPERATORS = {
-    "LSTM": Operator("lstm", (0, 2, 3, 1), (b"sigmoid", b"tanh", b"tanh")),
-    "GRU": Operator("gru", (0, 1, 2), (b"sigmoid", b"tanh")),
-    "RNN": Operator("rnn", (0,), (b"tanh",)),
+    "LSTM": Operator("lstm", (0, 2, 3, 1), ((b"sigmoid", b"tanh", b"tanh"),)),
+    "GRU": Operator("gru", (0, 1, 2), ((b"sigmoid", b"tanh"),)),
+    "RNN": Operator("rnn", (0,), ((b"tanh",), (b"relu",))),
 }
 
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -55,11 +56,11 @@ INPUTS = {
     "sequence_lens": ("all", "may end a sequence before its last step; leave it out"),
     "initial_h": ("all", "is not zero, where a stream begins; leave it out"),
     "initial_c": ("`LSTM`", "is not zero, where a stream begins; leave it out"),
-    "P": ("`LSTM`", "peepholes, which a cell here has not; train without"),
 }
 """Input of an operator → where there is one, and why a value of it is refused."""
 
 _PEEPHOLES, _CELL_STATE = 7, 2
+_PEEPHOLE_ORDER = [0, 2, 1]
 
 
 def recurrent(node: Node) -> Taken:
@@ -72,12 +73,11 @@ def recurrent(node: Node) -> Taken:
     for key, refused, why in RULES:
         if key in attributes and refused(attributes[key]):
             raise ModelError(f"{key} is {_shown(attributes[key])}: {why}")
-    activations = [name.lower() for name in attributes.get("activations", operator.activations)]
-    if activations != list(operator.activations):
-        only = _shown(list(operator.activations)).title()
-        raise ModelError(f"activations is {_shown(attributes['activations'])}: a cell here has {only}; train it so")
-    if node.input(_PEEPHOLES):
-        raise ModelError(f"has P: {INPUTS['P'][1]}")
+    activations = tuple(name.lower() for name in attributes.get("activations", operator.activations[0]))
+    if activations not in operator.activations:
+        raise ModelError(
+            f"activations is {_shown(attributes['activations'])}: a cell here has {named(operator)}; train it so"
+        )
     _lengths(node)
     for place, name in ((5, "initial_h"), (6, "initial_c")):
         given, constants = node.input(place), node.constants
@@ -89,8 +89,13 @@ def recurrent(node: Node) -> Taken:
         raise ModelError(f"is given ({', '.join(node.axes)}), its layout {layout} takes ({', '.join(wanted)})")
     if node.taken == _CELL_STATE:
         raise ModelError("its cell state is taken for the output; take Y or Y_h")
-    weights = _weights(node, operator)
+    weights = _weights(node, operator, activations)
     return Recurrent(weights, every_step=node.taken == 0), axes_after(node), described(weights)
+
+
+def named(operator: Operator) -> str:
+    """The activations that are taken, such as ``Sigmoid Tanh``."""
+    return " or ".join(_shown(list(each)).title() for each in operator.activations)
 
 
 def axes_after(node: Node) -> Axes:
@@ -119,7 +124,7 @@ def _shown(value: Any) -> str:
     return " ".join(texts)
 
 
-def _weights(node: Node, operator: Operator) -> RecurrentWeights:
+def _weights(node: Node, operator: Operator, activations: tuple[bytes, ...]) -> RecurrentWeights:
     kernel, recurrent = (node.constants.get(node.input(k), name) for k, name in ((1, "W"), (2, "R")))
     gates = len(operator.order)
     if recurrent.ndim != 3 or kernel.ndim != 3 or 0 in recurrent.shape + kernel.shape:
@@ -139,6 +144,14 @@ def _weights(node: Node, operator: Operator) -> RecurrentWeights:
         if biases.shape != (1, 2 * rows):
             raise ModelError(f"B has shape {biases.shape}; expected {(1, 2 * rows)}")
     reset_after = bool(node.attributes.get("linear_before_reset", 0))
-    return cell_weights(
-        operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, reset_after
-    )
+    choice = Choice(reset_after, "relu" if b"relu" in activations else "tanh")
+    plain = cell_weights(operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, choice)
+    return _with_peepholes(node, plain) if isinstance(plain, LstmWeights) and node.input(_PEEPHOLES) else plain
+
+
+def _with_peepholes(node: Node, plain: LstmWeights) -> RecurrentWeights:
+    """The layer with those of its input P; without where they are all 0."""
+    peephole = node.constants.get(node.input(_PEEPHOLES), "P")
+    if peephole.shape != (1, 3 * plain.units):
+        raise ModelError(f"P has shape {peephole.shape}; expected {(1, 3 * plain.units)}")
+    return with_peepholes(plain, peephole.reshape(3, -1)[_PEEPHOLE_ORDER])

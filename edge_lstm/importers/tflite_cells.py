@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
+from edge_lstm.importers.cell_graph import NO_CELL, Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.tflite_graph import Graph, Operator
 from edge_lstm.model import LstmWeights, RecurrentWeights
@@ -55,7 +54,7 @@ class Cells:
             return None
         if maker.kind == "WHILE":
             return _loop(self._graphs, self._graph, maker, maker.outputs.index(index))
-        if maker.kind in ("PACK", "MUL", "ADD", "TANH"):
+        if maker.kind in ("PACK", "MUL", "ADD", "TANH", "RELU"):
             return self._unrolled(index, maker)
         return None
 
@@ -194,36 +193,38 @@ class _Values:
 
 
 def _fully_connected(values: _Values, operator: Operator) -> None:
-    graph, out = values.graph, operator.outputs[0]
-    if operator.options and operator.options.FusedActivationFunction():
-        raise ModelError("ends in an activation")
+    graph = values.graph
     weights = values.matrix(operator.input(1))
     value = values.algebra.matmul(values.get(operator.input(0)), weights)
     bias = graph.bias(operator.input(2), "bias", operator.input(0), operator.input(1), len(weights))
-    values.known[out] = values.algebra.add(value, constant(bias)) if operator.input(2) >= 0 else value
+    _end(values, operator, values.algebra.add(value, constant(bias)) if operator.input(2) >= 0 else value)
 
 
-def _plain(options: Any) -> None:
-    if options and options.FusedActivationFunction():
+def _end(values: _Values, operator: Operator, result: Expression) -> None:
+    """Converters put a rectifier into the operator before it."""
+    activation = operator.options.FusedActivationFunction() if operator.options else 0
+    if activation not in (0, _RELU):
         raise ModelError("ends in an activation")
+    values.known[operator.outputs[0]] = Squashed("relu", result) if activation else result
+
+
+_RELU = 1
+"""Of the schema's ActivationFunctionType."""
 
 
 def _add(values: _Values, operator: Operator) -> None:
-    _plain(operator.options)
     one, other = (values.get(k) for k in operator.inputs[:2])
-    values.known[operator.outputs[0]] = values.algebra.add(one, other)
+    _end(values, operator, values.algebra.add(one, other))
 
 
 def _sub(values: _Values, operator: Operator) -> None:
-    _plain(operator.options)
     one, other = (values.get(k) for k in operator.inputs[:2])
-    values.known[operator.outputs[0]] = values.algebra.add(one, values.algebra.multiply(constant(-np.ones(1)), other))
+    _end(values, operator, values.algebra.add(one, values.algebra.multiply(constant(-np.ones(1)), other)))
 
 
 def _mul(values: _Values, operator: Operator) -> None:
-    _plain(operator.options)
     one, other = (values.get(k) for k in operator.inputs[:2])
-    values.known[operator.outputs[0]] = values.algebra.multiply(one, other)
+    _end(values, operator, values.algebra.multiply(one, other))
 
 
 def _squash(name: str) -> Callable[[_Values, Operator], None]:
@@ -296,6 +297,7 @@ _OPERATORS: dict[str, Callable[[_Values, Operator], None]] = {
     "MUL": _mul,
     "LOGISTIC": _squash("sigmoid"),
     "TANH": _squash("tanh"),
+    "RELU": _squash("relu"),
     "SPLIT": _split,
     "STRIDED_SLICE": _strided_slice,
     "CONCATENATION": _join,
@@ -307,8 +309,6 @@ _OPERATORS: dict[str, Callable[[_Values, Operator], None]] = {
 
 # ---- loops ----
 
-_NO_CELL = "is a loop whose body is no LSTM, GRU or RNN of tanh and sigmoid; train one"
-
 
 def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: int) -> CellFound:
     """A loop over the steps of a sequence, of whose outputs one is taken.
@@ -318,10 +318,10 @@ def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: in
     """
     subgraphs = (operator.options.CondSubgraphIndex(), operator.options.BodySubgraphIndex())
     if any(not 0 < k < len(graphs) for k in subgraphs):
-        raise ModelError(_NO_CELL)
+        raise ModelError(NO_CELL)
     condition, body = (graphs[k] for k in subgraphs)
     if not len(body.inputs) == len(body.outputs) == len(operator.inputs) == len(operator.outputs):
-        raise ModelError(_NO_CELL)
+        raise ModelError(NO_CELL)
     values = _Values(body)
     for index in body.inputs:
         shape = body.tensor(index).shape
@@ -332,7 +332,7 @@ def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: in
         step = values.step(new) if values.known.get(body.inputs[state]) is not None else None
         if step is not None and step.h == ("h", body.inputs[state]):
             return _Loop(graph, operator, condition, body, values, step, state).found(place)
-    raise ModelError(_NO_CELL)
+    raise ModelError(NO_CELL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,19 +351,19 @@ class _Loop:
         sequence, counter = _index(self.step.x, 1), _index(self.step.x, 2)
         variables = {index: k for k, index in enumerate(self.body.inputs)}
         if sequence not in variables or counter not in variables:
-            raise ModelError(_NO_CELL)
+            raise ModelError(NO_CELL)
         zero = [self.state]
         if self.step.cell is not None:
             key = _key_of(self.step.cell_before)
             cell = variables.get(key[1], -1) if isinstance(key, tuple) else -1
             if cell < 0 or self.values.known.get(self.body.outputs[cell]) is not self.step.cell:
-                raise ModelError(_NO_CELL)
+                raise ModelError(NO_CELL)
             zero.append(cell)
         if any(not self._starts_at_zero(k) for k in zero):
             raise ModelError("is a loop whose state does not begin at zero; train it so")
         taken = variables[sequence]
         if self.body.outputs[taken] != sequence or not self._counts(variables[counter]):
-            raise ModelError(_NO_CELL)
+            raise ModelError(NO_CELL)
         steps = self.body.tensor(sequence).shape[0]
         if not self._goes_over(steps, variables):
             raise ModelError("is a loop that leaves out steps; import the .keras file of the model")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers.cells import described, with_peepholes
 from edge_lstm.importers.chain import (
     Activation,
     Array,
@@ -295,13 +296,28 @@ def _lstm(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, s
         graph.bias(operator.input(12 + k), f"bias of gate {k}", operator.input(0), operator.input(1 + k), units)
         for k in range(4)
     ]
-    weights = LstmWeights(*(single(np.stack(gates)) for gates in (kernel, recurrent, bias)))
+    plain = LstmWeights(*(single(np.stack(gates)) for gates in (kernel, recurrent, bias)))
+    weights = with_peepholes(plain, _peepholes(graph, operator, units))
     flow.width = units
     flow.places = np.arange(flow.batch * flow.steps * units).reshape(flow.batch, flow.steps, units)
     if time_major:
         flow.places = flow.places.transpose(1, 0, 2)
     clipped = f", the converter's cell_clip of {clip:g} left out" if clip else ""
-    return Recurrent(weights, every_step=True), f"{units} units{clipped}{_scales(graph, operator.inputs[1:9])}"
+    return Recurrent(weights, every_step=True), f"{described(weights)}{clipped}{_scales(graph, operator.inputs[1:9])}"
+
+
+def _peepholes(graph: Graph, operator: Operator, units: int) -> Array:
+    """(3, units) of i, f, o; noughts without."""
+    places = [operator.input(k) for k in _PEEPHOLES]
+    if all(place < 0 for place in places):
+        return np.zeros((3, units))
+    if any(place < 0 for place in places):
+        raise ModelError("has peepholes in some of its gates; train an LSTM with all of them or none")
+    return np.stack([graph.weights(place, f"peephole of gate {k}", (units,)) for k, place in enumerate(places)])
+
+
+_PEEPHOLES = (9, 10, 11)
+"""Operands of i, f, o."""
 
 
 def _units(shape: tuple[int, ...]) -> int:
@@ -318,7 +334,6 @@ def _scales(graph: Graph, operands: tuple[int, ...]) -> str:
 
 
 VARIANTS = (
-    ((9, 10, 11), "has peepholes, which a cell here has not; train it without"),
     ((16, 17), "has a projection, which a cell here has not; train it without"),
     ((20, 21, 22, 23), "has layer normalisation in its gates, which a cell here has not; train it without"),
 )

@@ -44,7 +44,10 @@ SUPPOSED = (
     "order, with nothing else between them"
 )
 
-SUPPOSED_TANH = "a state dict does not say what a simple RNN squashes with: tanh was supposed, not nonlinearity='relu'"
+SUPPOSED_TANH = (
+    "a state dict does not say what a simple RNN squashes with: tanh was supposed; of nn.RNN(nonlinearity='relu') say "
+    "--nonlinearity relu"
+)
 
 
 def read_safetensors(path: Path) -> Chain:

@@ -12,7 +12,7 @@ from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fused import RULES, FusedRules
 from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.common import AffineRows, Cell, CellTap
-from edge_lstm.cells.gated import FloatConv, FloatDense, FloatFastGrnn, FloatGru, FloatRnn
+from edge_lstm.cells.gated import FloatConv, FloatDense, FloatFastGrnn, FloatGru, FloatPeepholeLstm, FloatRnn
 from edge_lstm.cells.look_ahead import LookAhead, NativeLookAhead
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
 from edge_lstm.cells.native_gated import NATIVE_STEPS
@@ -29,6 +29,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
 )
 
@@ -42,6 +43,7 @@ Tap = Callable[[int, str, Array], None]
 
 FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
     LstmWeights: FloatLstm,
+    PeepholeLstmWeights: FloatPeepholeLstm,
     GruWeights: FloatGru,
     RnnWeights: FloatRnn,
     FastGrnnWeights: FloatFastGrnn,

@@ -220,7 +220,7 @@ def _gru(weights: GruWeights) -> tuple[str, Array, dict[str, Any]]:
 
 
 def _rnn(weights: RnnWeights) -> tuple[str, Array, dict[str, Any]]:
-    return "SimpleRNN", weights.bias.reshape(-1), {}
+    return "SimpleRNN", weights.bias.reshape(-1), {"activation": weights.activation}
 
 
 _CELLS: dict[type[CellWeights], Callable[[Any], tuple[str, Array, dict[str, Any]]]] = {

@@ -27,6 +27,7 @@ from edge_lstm.model import (
     GruWeights,
     Interface,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
     Scaling,
 )
@@ -101,6 +102,13 @@ class _Graph:
         gates = layer.kernel[order], layer.recurrent[order], layer.bias[order], np.zeros_like(layer.bias)
         return self._recurrent("LSTM", index, x, gates, (hidden_state(index), cell_state(index)))
 
+    def peephole_lstm(self, index: int, layer: PeepholeLstmWeights, x: str) -> str:
+        """The same with peepholes, which ONNX orders i, o, f."""
+        order = _LSTM_GATES
+        gates = layer.kernel[order], layer.recurrent[order], layer.bias[order], np.zeros_like(layer.bias)
+        peephole = self._constant(f"layer{index}/P", _rows(layer.peephole[[0, 2, 1]]))
+        return self._recurrent("LSTM", index, x, gates, (hidden_state(index), cell_state(index)), (peephole,))
+
     def gru(self, index: int, layer: GruWeights, x: str) -> str:
         """The same of a GRU, whose formula in ONNX is this project's."""
         over_h = np.zeros_like(layer.bias)
@@ -113,12 +121,27 @@ class _Graph:
     def rnn(self, index: int, layer: RnnWeights, x: str) -> str:
         """The same of a simple network."""
         gates = layer.kernel, layer.recurrent, layer.bias, np.zeros_like(layer.bias)
-        return self._recurrent("RNN", index, x, gates, (hidden_state(index),))
+        # Without the attribute an RNN of ONNX squashes with Tanh.
+        options: dict[str, Any] = (
+            {} if layer.activation == "tanh" else {"activations": [_ACTIVATIONS[layer.activation]]}
+        )
+        return self._recurrent("RNN", index, x, gates, (hidden_state(index),), **options)
 
     def _recurrent(
-        self, op: str, index: int, x: str, gates: tuple[Any, Any, Any, Any], states: tuple[str, ...], **options: int
+        self,
+        op: str,
+        index: int,
+        x: str,
+        gates: tuple[Any, Any, Any, Any],
+        states: tuple[str, ...],
+        behind: tuple[str, ...] = (),
+        **options: Any,
     ) -> str:
-        """One op over ``gates``: kernel, recurrent weights, and a bias for each of the two products."""
+        """One op over ``gates``: kernel, recurrent weights, and a bias for each of the two products.
+
+        Args:
+            behind: operands behind the states.
+        """
         kernel, recurrent, bias, over_h = gates
         name, shape = f"layer{index}", (1, "batch", int(kernel.shape[1]))
         operands = [
@@ -128,6 +151,7 @@ class _Graph:
             self._constant(f"{name}/B", np.concatenate([_rows(bias), _rows(over_h)], axis=1)),
             "",  # every sequence of a batch has the same length
             *(self.input(state, shape) for state in states),
+            *behind,
         ]
         all_h = f"{name}/sequence"
         results = [all_h, *(self.output(state + NEW, shape) for state in states)]
@@ -245,6 +269,7 @@ class _Graph:
 
 _LAYERS: dict[type, Callable[[_Graph, int, Any, str], str]] = {
     LstmWeights: _Graph.lstm,
+    PeepholeLstmWeights: _Graph.peephole_lstm,
     GruWeights: _Graph.gru,
     RnnWeights: _Graph.rnn,
     FastGrnnWeights: _Graph.fastgrnn,

@@ -42,7 +42,7 @@ from edge_lstm.bundle import (
 from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
 from edge_lstm.integer import Arithmetic, NativeBidirectional, NativeModel, TfliteModel
-from edge_lstm.model import GATES, BidirectionalWeights, LstmWeights, Scaling
+from edge_lstm.model import GATES, BidirectionalWeights, Scaling
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
@@ -314,12 +314,13 @@ def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Chec
 
 
 def _float_gate(bundle: Bundle, first: Difference) -> str:
-    """The gates that may be behind a difference of floats: of cells that carry nothing beyond h, any of theirs."""
+    """The gates that may be behind a difference of floats: of cells but LSTMs any of theirs."""
     layers = bundle.float_model.layers
-    if first.layer == len(layers) or isinstance(layers[first.layer], LstmWeights):
+    if first.layer == len(layers):
         return first.gate
     layer = layers[first.layer]
-    return " or ".join(layer.forward.gates if isinstance(layer, BidirectionalWeights) else layer.gates)
+    gates = layer.forward.gates if isinstance(layer, BidirectionalWeights) else layer.gates
+    return first.gate if layer.cell != BidirectionalWeights.cell and gates == GATES else " or ".join(gates)
 
 
 def _on_board(bundle: Bundle, core: str) -> Check:

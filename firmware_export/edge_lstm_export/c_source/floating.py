@@ -18,6 +18,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
     RnnWeights,
 )
@@ -145,6 +146,16 @@ def _lstm(layer: LstmWeights) -> _Packed:
     )
 
 
+def _peephole_lstm(layer: PeepholeLstmWeights) -> _Packed:
+    return _Packed(
+        "lstm_peephole",
+        _unit_by_unit(_rows(layer)),
+        _unit_by_unit(np.concatenate([layer.bias, layer.peephole])),
+        "(units, columns, i f g o)",
+        "(units, i f g o and p of i f o)",
+    )
+
+
 def _gru(layer: GruWeights) -> _Packed:
     rows = _rows(layer)
     if layer.reset_after:
@@ -162,7 +173,8 @@ def _gru(layer: GruWeights) -> _Packed:
 
 
 def _rnn(layer: RnnWeights) -> _Packed:
-    return _Packed("rnn", _rows(layer), layer.bias, "(units, columns)", "(units)")
+    cell = "rnn" if layer.activation == "tanh" else "rnn_relu"
+    return _Packed(cell, _rows(layer), layer.bias, "(units, columns)", "(units)")
 
 
 def _fastgrnn(layer: FastGrnnWeights) -> _Packed:
@@ -178,6 +190,7 @@ def _dense(layer: DenseLayerWeights) -> _Packed:
 
 _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,

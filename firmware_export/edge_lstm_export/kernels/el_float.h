@@ -67,8 +67,8 @@ typedef struct {
 } el_float_scaler;
 
 /* The cells; a program needs the files of those that its models name. */
-el_float_cell el_float_lstm, el_float_gru, el_float_gru_before, el_float_rnn, el_float_fastgrnn;
-el_float_cell el_float_look_ahead;
+el_float_cell el_float_lstm, el_float_gru, el_float_gru_before, el_float_rnn, el_float_rnn_relu, el_float_fastgrnn;
+el_float_cell el_float_lstm_peephole, el_float_look_ahead;
 el_float_cell el_float_dense_linear, el_float_dense_relu, el_float_dense_tanh, el_float_dense_sigmoid;
 el_float_cell el_float_conv_linear, el_float_conv_relu, el_float_conv_tanh, el_float_conv_sigmoid;
 

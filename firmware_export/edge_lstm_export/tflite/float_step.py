@@ -20,6 +20,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
     RnnWeights,
 )
@@ -129,6 +130,21 @@ def _lstm(ops: _Ops, layer: LstmWeights, x: int, h: int, c: int) -> tuple[int, .
     return ops.mul(f"h{NEW}", o, ops.tanh("tanh_c", c_new)), c_new
 
 
+def _peephole_lstm(ops: _Ops, layer: PeepholeLstmWeights, x: int, h: int, c: int) -> tuple[int, ...]:
+    joint, weights = ops.beside(x, h, layer.features), _joint_rows(layer)
+    rows = {
+        gate: ops.rows(gate, joint, weights[k], layer.bias[k], f"{gate}_rows") for k, gate in enumerate(layer.gates)
+    }
+
+    def gate(name: str, cell: int) -> int:
+        peephole = ops.constant(f"p_{name}", layer.peephole["ifo".index(name)])
+        return ops.sigmoid(name, ops.add(f"{name}_pre", rows[name], ops.mul(f"{name}_seen", cell, peephole)))
+
+    i, f, g = gate("i", c), gate("f", c), ops.tanh("g", rows["g"])
+    c_new = ops.add(f"c{NEW}", ops.mul("kept", f, c), ops.mul("added", i, g))
+    return ops.mul(f"h{NEW}", gate("o", c_new), ops.tanh("tanh_c", c_new)), c_new
+
+
 def _gru(ops: _Ops, layer: GruWeights, x: int, h: int) -> tuple[int, ...]:
     joint, rows = ops.beside(x, h, layer.features), _joint_rows(layer)
     z, r = (ops.sigmoid(gate, ops.rows(gate, joint, rows[k], layer.bias[k])) for k, gate in enumerate(layer.gates[:2]))
@@ -147,7 +163,8 @@ def _gru(ops: _Ops, layer: GruWeights, x: int, h: int) -> tuple[int, ...]:
 
 def _rnn(ops: _Ops, layer: RnnWeights, x: int, h: int) -> tuple[int, ...]:
     joint = ops.beside(x, h, layer.features)
-    return (ops.tanh(f"h{NEW}", ops.rows("n", joint, _joint_rows(layer)[0], layer.bias[0])),)
+    squash = ops.tanh if layer.activation == "tanh" else ops.relu
+    return (squash(f"h{NEW}", ops.rows("n", joint, _joint_rows(layer)[0], layer.bias[0])),)
 
 
 def _fastgrnn(ops: _Ops, layer: FastGrnnWeights, x: int, h: int) -> tuple[int, ...]:
@@ -199,6 +216,7 @@ def _bidirectional(ops: _Ops, layer: BidirectionalWeights, x: int, *state: int) 
 
 _LAYERS: dict[type[CellWeights], Callable[..., tuple[int, ...]]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
@@ -216,7 +234,7 @@ def _states(index: int, layer: CellWeights) -> dict[str, int]:
         half, steps = layer.forward, layer.look_ahead
         own = {c: half.units} if isinstance(half, LstmWeights) else {}
         return own | {inputs_before(index): steps * layer.features, hidden_before(index): steps * half.units}
-    if isinstance(layer, LstmWeights):
+    if isinstance(layer, LstmWeights | PeepholeLstmWeights):
         return {h: layer.units, c: layer.units}
     if isinstance(layer, ConvWeights):
         return {c: layer.cells}

@@ -23,9 +23,11 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepLstm,
+    StepPeepholeLstm,
     StepRnn,
+    StepRnnRelu,
     constant,
-    passed_on,
+    joint,
 )
 from edge_lstm.tensor_names import NEW
 from edge_lstm_export.tflite import operators
@@ -115,9 +117,12 @@ def dense(graph: Graph, name: str, output: str, block: TfliteDense, x: int, weig
 
 def requantised(graph: Graph, index: int, x: int, below: StepLayer, layer: StepLayer) -> int:
     """h of the layer below, so that layer ``index`` can read it."""
-    joint = Place(graph, f"layer{index}", below.units)
-    factor = joint.constant("fit", passed_on(below.hidden, layer.source))
-    return joint.apply(operators.mul, x, factor, "x", layer.source)
+    place, at = Place(graph, f"layer{index}", below.units), joint(below.hidden, layer.source)
+    factor = place.constant("fit", at.factor)
+    if not at.lift:
+        return place.apply(operators.mul, x, factor, "x", at.source)
+    product = place.apply(operators.mul, x, factor, "x_product", at.product)
+    return place.apply(operators.add, product, place.constant("lift", at.lift), "x", at.source)
 
 
 def _lstm(place: Place, layer: StepLstm, x: int, h: int, c: int) -> list[int]:
@@ -126,13 +131,36 @@ def _lstm(place: Place, layer: StepLstm, x: int, h: int, c: int) -> list[int]:
     for gate, block in zip(layer.rows, layer.gates, strict=True):
         pre = place.dense(gate, block, joint)
         gates[gate] = place.tanh(gate, pre) if gate == "g" else place.sigmoid(gate, pre)
+    c_new = _new_cell(place, layer, gates["i"], gates["f"], gates["g"], c)
+    return [_shown(place, layer, gates["o"], c_new), c_new]
+
+
+def _new_cell(place: Place, layer: StepLstm, i: int, f: int, g: int, c: int) -> int:
     kept, added = place.tensor("kept", layer.kept), place.tensor("added", layer.added)
-    operators.mul(place.graph, gates["f"], c, kept)
-    operators.mul(place.graph, gates["i"], gates["g"], added)
-    c_new = place.into(operators.add, kept, added, "c", layer.cell)
-    squashed = place.tanh("tanh_c", c_new)
-    h_new = place.into(operators.mul, gates["o"], squashed, "h", layer.hidden)
-    return [h_new, c_new]
+    operators.mul(place.graph, f, c, kept)
+    operators.mul(place.graph, i, g, added)
+    return place.into(operators.add, kept, added, "c", layer.cell)
+
+
+def _shown(place: Place, layer: StepLstm, o: int, c: int) -> int:
+    squashed = place.tanh("tanh_c", c)
+    return place.into(operators.mul, o, squashed, "h", layer.hidden)
+
+
+def _peephole_lstm(place: Place, layer: StepPeepholeLstm, x: int, h: int, c: int) -> list[int]:
+    joint = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
+    blocks = dict(zip(layer.rows, layer.gates, strict=True))
+
+    def gate(name: str, cell: int) -> int:
+        rows = dense(place.graph, f"{place.name}/{name}", f"{place.name}/{name}_rows", blocks[name], joint)
+        codes, quant, shown = layer.peepholes(name)
+        weights = place.graph.tensor(f"{place.name}/p_{name}", np.int8, (1, place.units), quant, codes[None])
+        seen = place.apply(operators.mul, weights, cell, f"{name}_seen", shown)
+        return place.sigmoid(name, place.apply(operators.add, rows, seen, f"{name}_pre", layer.pre(name)))
+
+    i, f, g = gate("i", c), gate("f", c), place.tanh("g", place.dense("g", blocks["g"], joint))
+    c_new = _new_cell(place, layer, i, f, g, c)
+    return [_shown(place, layer, gate("o", c_new), c_new), c_new]
 
 
 def _gru(place: Place, layer: StepGru | StepGruBefore, x: int, h: int, c: int) -> list[int]:
@@ -156,6 +184,11 @@ def _rnn(place: Place, layer: StepRnn, x: int, h: int) -> list[int]:
     h_new = place.tensor(f"h{NEW}", layer.hidden)
     operators.squash(place.graph, "TANH", place.dense("n", layer.gates[0], joint), h_new)
     return [h_new]
+
+
+def _rnn_relu(place: Place, layer: StepRnnRelu, x: int, h: int) -> list[int]:
+    both = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
+    return [dense(place.graph, f"{place.name}/n", f"{place.name}/h{NEW}", layer.gates[0], both)]
 
 
 def _dense_layer(place: Place, layer: StepDense, x: int) -> list[int]:
@@ -264,9 +297,11 @@ def _backward(place: Place, layer: StepBidirectional, window: int) -> int:
 
 LAYERS: dict[type, Callable[..., list[int]]] = {
     StepLstm: _lstm,
+    StepPeepholeLstm: _peephole_lstm,
     StepGru: _gru,
     StepGruBefore: _gru,
     StepRnn: _rnn,
+    StepRnnRelu: _rnn_relu,
     StepFastGrnn: _fastgrnn,
     StepDense: _dense_layer,
     StepConv: _conv,
