@@ -10,6 +10,7 @@ from step_models import CELLS, STACKS, cell_model, random_step_model, step_cell_
 from test_tflite_step import ARITHMETIC
 from tflite_models import random_codes
 
+from edge_lstm.arithmetic.tflite_ops import mul_of
 from edge_lstm.cells.gated_step import Move, joined
 from edge_lstm.errors import BundleError, ModelError
 from edge_lstm.integer import Quant
@@ -134,7 +135,7 @@ def test_a_layer_that_ends_at_0_reads_negative_states_lifted():
     below, above = Quant(0.007, 11), Quant(0.019, -128)
     at = joint(below, above)
     codes = np.arange(-128, 128)
-    np.testing.assert_array_equal(joined(at, below)(codes), codes)
+    np.testing.assert_array_equal(joined(at, below, "tflite")(codes), codes)
     read = (codes - above.zero) * above.scale
     np.testing.assert_allclose(read, (codes - 11) * below.scale * at.factor + at.lift, rtol=1e-6)
     assert joint(Quant(0.04, -128), above) == Joint(passed_on(Quant(0.04, -128), above), above, 0.0, above)
@@ -143,7 +144,7 @@ def test_a_layer_that_ends_at_0_reads_negative_states_lifted():
 def test_a_slow_state_does_not_stand_still():
     """With u = 1/64 a state of 8 bits stops 32 codes from where it should go; with what h lost, it goes on to 4."""
     hidden, away = Quant(1 / 120, 3), Quant(2 / 127)
-    move = Move(SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale * 2))
+    move = Move(mul_of("tflite"), SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale * 2))
     target, u = 0.5, np.array([4 - 128])
     h, c = np.array([-100]), np.array([0])
     state = (h[0] - hidden.zero) * hidden.scale
@@ -158,7 +159,7 @@ def test_a_slow_state_does_not_stand_still():
 def test_large_moves_are_taken_at_once():
     """Beyond what fine codes hold, coarse ones round to whole codes of h, so a step ends within one and a half."""
     hidden, away = Quant(1 / 120, -5), Quant(2 / 127)
-    move = Move(SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale))
+    move = Move(mul_of("tflite"), SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale))
     h = np.repeat(np.arange(-100, 101, 10), 256)
     u = np.tile(np.arange(-128, 128), 21)
     distance = np.clip(h, -127, 127)

@@ -35,10 +35,11 @@ class StepCell:
             for gate, (table, output) in zip(GATES, _SQUASH, strict=True)
         }
         self._squash_cell = ops.tanh_table(layer.cell, TANH_OUTPUT, arithmetic)
-        self._keep = _tabulated(ops.mul, SIGMOID_OUTPUT, layer.cell, layer.kept)
-        self._admit = _tabulated(ops.mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.added)
+        self._mul = ops.mul_of(arithmetic)
+        self._keep = _tabulated(self._mul, SIGMOID_OUTPUT, layer.cell, layer.kept)
+        self._admit = _tabulated(self._mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.added)
         self._sum = _tabulated(ops.add, layer.kept, layer.added, layer.cell)
-        self._expose = _tabulated(ops.mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.hidden)
+        self._expose = _tabulated(self._mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.hidden)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         shape = (batch, self.units)
@@ -74,7 +75,7 @@ class StepPeepholeCell(StepCell):
         self._peepholes = {}
         for gate in PEEPHOLE_GATES:
             codes, quant, seen = layer.peepholes(gate)
-            times = _tabulated(ops.mul, quant, layer.cell, seen)
+            times = _tabulated(self._mul, quant, layer.cell, seen)
             plus = _tabulated(ops.add, layer.gates[GATES.index(gate)].output, seen, layer.pre(gate))
             self._peepholes[gate] = codes.astype(np.int64), times, plus
 

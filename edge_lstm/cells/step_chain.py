@@ -61,16 +61,18 @@ def step_cells(layers: Sequence[StepLayer], arithmetic: TfliteArithmetic) -> lis
     """The cells of a model, each of which takes the codes of the one below."""
     first, *others = (STEP_CELLS[type(layer)](layer, arithmetic) for layer in layers)
     joints = [(below.hidden, above.source) for below, above in pairwise(layers)]
-    above = [cell if a == b else _Requantised(cell, a, b) for cell, (a, b) in zip(others, joints, strict=True)]
+    above = [
+        cell if a == b else _Requantised(cell, a, b, arithmetic) for cell, (a, b) in zip(others, joints, strict=True)
+    ]
     return [first, *above]
 
 
 class _Requantised:
     """A cell above one that has another quantisation of h."""
 
-    def __init__(self, cell: Cell, below: Quant, own: Quant) -> None:
+    def __init__(self, cell: Cell, below: Quant, own: Quant, arithmetic: TfliteArithmetic) -> None:
         self.units, self._cell = cell.units, cell
-        self._to_own = joined(joint(below, own), below)
+        self._to_own = joined(joint(below, own), below, arithmetic)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         return self._cell.zero_state(batch)
