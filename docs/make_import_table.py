@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import READERS, keras_layers, onnx_nodes, onnx_recurrent, tf_values, tflite_file, torch_file
+from edge_lstm.importers import (
+    READERS,
+    keras_layers,
+    onnx_nodes,
+    onnx_recurrent,
+    tf_values,
+    tflite_file,
+    torch_file,
+    untold,
+)
 from edge_lstm.importers.cells import NAMES
 from edge_lstm.importers.compare import BOUND, outputs_as_in_file
 from edge_lstm.importers.given import Given
@@ -89,7 +98,12 @@ def page() -> str:
             "## PyTorch",
             "",
             "`nn.LSTM`, with `proj_size` too, `nn.GRU`, `nn.RNN` and their cells, told apart by the shapes of their",
-            "weights; any number of layers, with biases or without, and one `nn.Linear`, the head.",
+            "weights, `nn.Linear` and `nn.BatchNorm1d`; any number of each, in the order they were made in or, where a",
+            "file sorts them or that does not fit, in the one that widths and numbers in names allow. The last linear",
+            "layer is the head. What squashes behind the others, and behind the normalisation of one, is said with",
+            f"`--activations`, {', '.join(f'`{name}`' for name in untold.CHOICES)} for each in that order:",
+            "",
+            "    edge-lstm import trained.pt -o build/mine.safetensors --activations relu,tanh",
             "",
             *_table(("argument or module", "refused because"), _torch()),
             "",
@@ -97,6 +111,7 @@ def page() -> str:
             "",
             f"- {torch_file.SUPPOSED}",
             f"- {torch_file.SUPPOSED_TANH}",
+            f"- {torch_file.SUPPOSED_EPSILON}",
             "",
         ]
     )
@@ -146,7 +161,8 @@ def _keras_arguments() -> Iterator[tuple[str, str, str, str]]:
 def _torch() -> Iterator[tuple[str, str]]:
     for argument, why in torch_file.REFUSED.items():
         yield f"`{argument}`", why
-    yield "a second `nn.Linear`", torch_file.SEVERAL
+    yield "a second `nn.Linear`, without `--activations`", untold.asked(["fc1", "fc2"])
+    yield "others", torch_file.UNKNOWN
 
 
 def _onnx_operators() -> Iterator[tuple[str, str]]:

@@ -49,6 +49,12 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
 @click.option(
     "--rate", "rate_hz", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Rate of the samples."
 )
+@click.option(
+    "--activations",
+    metavar="A,B,…",
+    callback=_names,
+    help="Of a PyTorch state dict: what squashes behind each linear layer but the head, linear if nothing does.",
+)
 @click.option("--no-compare", is_flag=True, help="Do not run the original beside the import.")
 @options.as_json
 @options.quiet
@@ -59,6 +65,7 @@ def import_(
     file: Path,
     output: Path | None,
     check: bool,
+    activations: tuple[str, ...] | None,
     no_compare: bool,
     as_json: bool,
     quiet: bool,
@@ -78,10 +85,11 @@ def import_(
     from edge_lstm.importers.given import Given
     from edge_lstm.importers.interface import float_model
     from edge_lstm.importers.network import lint, network_of
+    from edge_lstm.importers.untold import told
     from edge_lstm.modelfile import save_model
     from edge_lstm.pipeline import refuse_foreign
 
-    chain = read(file)
+    chain = told(read(file), activations)
     if check:
         context.exit(_print_check(lint(chain), as_json))
     if output is None:

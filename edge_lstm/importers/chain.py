@@ -5,8 +5,8 @@ Shapes use F = features of a layer's input, O = outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -111,6 +111,7 @@ class Chain:
         said: what the file says of itself.
         rounded: whether the original computes with quantised numbers, so that the import can only be near it.
         grid: of its input, where that is quantised.
+        untold: place of a part that stands for an activation which the file does not say → what to do about it.
     """
 
     format: str
@@ -125,6 +126,7 @@ class Chain:
     said: Given = NOTHING
     rounded: bool = False
     grid: Grid | None = None
+    untold: Mapping[int, str] = field(default_factory=dict)
 
 
 def part(name: str, kind: str, build: Callable[[], Does | None], note: str = "") -> Part:

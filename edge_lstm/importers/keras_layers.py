@@ -21,11 +21,11 @@ from edge_lstm.importers.chain import (
     Normalise,
     Part,
     Recurrent,
-    Stretch,
     dense_weights,
     part,
 )
 from edge_lstm.importers.limits import MOST_UNITS
+from edge_lstm.importers.scales import normalising
 
 Config = Mapping[str, Any]
 Shape = tuple[int | None, ...]
@@ -236,12 +236,9 @@ def _batch_normalisation(layer: Layer, features: int | None, weights: Weights) -
         kept = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
         names = [*kept, "moving_mean", "moving_variance"]
         found = {name: weights(name, k, (width,)).astype(np.float64) for k, name in enumerate(names)}
-        # The equation is that of Ioffe & Szegedy (2015) at inference, with Keras's epsilon.
-        gain = found.get("gamma", 1.0) / np.sqrt(found["moving_variance"] + float(config.get("epsilon", 1e-3)))
-        offset = found.get("beta", 0.0) - found["moving_mean"] * gain
-        if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
-            raise ModelError("its mean or variance is not finite, or negative; train it again")
-        return Stretch(gain, np.broadcast_to(offset, (width,)))
+        gain, offset = (found.get(name, np.full(width, default)) for name, default in (("gamma", 1.0), ("beta", 0.0)))
+        epsilon = float(config.get("epsilon", 1e-3))  # Keras's own
+        return normalising(gain, offset, found["moving_mean"], found["moving_variance"], epsilon)
 
     return [part(layer.name, layer.kind, build, "becomes a scaling")], features
 

@@ -155,9 +155,9 @@ class _Walk:
 def _judged(chain: Chain) -> Iterator[Part]:
     """The parts, with an obstacle where one does not fit those before it."""
     walk, recurrent = _Walk(), False
-    for part in with_dense_layers(with_scales_taken_in(chain.parts)):
+    for k, part in enumerate(with_dense_layers(with_scales_taken_in(chain.parts))):
         recurrent = recurrent or isinstance(part.does, Recurrent) or bool(part.obstacle)
-        fault = _misplaced(part.does, walk) if part.does is not None else ""
+        fault = _misplaced(part.does, walk) if part.does is not None else chain.untold.get(k, "")
         yield replace(part, obstacle=part.obstacle or fault)
         _advance(part, walk)
     if not recurrent:

@@ -26,6 +26,7 @@ from edge_lstm.importers.chain import (
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.importers.onnx_recurrent import OPERATORS, axes_after, recurrent
 from edge_lstm.importers.onnx_tensors import Constants
+from edge_lstm.importers.scales import normalising
 from edge_lstm.model import DenseWeights
 
 
@@ -149,11 +150,8 @@ def _batch_normalisation(node: Node) -> Taken:
         node.constants.get(node.input(k), name).astype(np.float64).ravel()
         for k, name in enumerate(("scale", "B", "mean", "var"), start=1)
     )
-    gain = gain / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
-    offset = offset - mean * gain
-    if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
-        raise ModelError("its mean or variance is not finite, or negative; train it again")
-    return Stretch(gain, offset), node.axes, "becomes a scaling"
+    scale = normalising(gain, offset, mean, variance, node.attributes.get("epsilon", 1e-5))
+    return scale, node.axes, "becomes a scaling"
 
 
 def _nothing(node: Node) -> Taken:

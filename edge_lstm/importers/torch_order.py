@@ -1,0 +1,104 @@
+"""In which order the modules of a state dict compute: as they were made, or as their widths allow."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge_lstm.errors import ModelError
+from edge_lstm.importers.chain import Part
+
+_MOST_MODULES, _MOST_TRIES = 32, 20_000
+"""Whose orders are looked through, and how many beginnings of one; beyond, the order counts as not told."""
+
+
+Kind = Literal["recurrent", "linear", "normalisation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A module of a state dict.
+
+    Args:
+        parts: what it does.
+        takes, gives: numbers a step; None where an obstacle hides them.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    takes: int | None
+    gives: int | None
+    kind: Kind
+
+
+def in_order(modules: Sequence[Module], path: Path, made: bool) -> list[Module]:
+    """The modules from input to output.
+
+    Widths tell it; so do numbers in names that are one name else. A network that can end in a head does.
+
+    Args:
+        made: whether they are given as they were made, which counts where it fits. A ``.safetensors`` file sorts them.
+
+    Raises:
+        ModelError: if neither widths nor names tell.
+    """
+    by_name = sorted(modules, key=lambda module: _natural(module.name))
+    plain = list(modules) if made else sorted(by_name, key=lambda module: module.kind != "recurrent")
+    if len(modules) < 2 or any(None in (module.takes, module.gives) for module in modules):
+        return plain
+    if made and _follow(modules) and modules[-1].kind != "recurrent":
+        return plain
+    found = _orders(by_name, head=True) or _orders(by_name, head=False)
+    if len(found) == 1:
+        return found[0]
+    if made or not found:
+        return plain
+    names = ", ".join(module.name for module in found[0][:_MOST_MODULES])
+    raise ModelError(
+        f"{path}: which of {names} comes first cannot be told, the file sorts them by name; "
+        "save the state dict with torch.save, which keeps their order"
+    )
+
+
+def _follow(row: Sequence[Module]) -> bool:
+    return all(one.gives == other.takes for one, other in itertools.pairwise(row))
+
+
+def _orders(by_name: Sequence[Module], head: bool) -> list[list[Module]]:
+    """Two of the orders that widths and numbers in names allow, or all if there are fewer; twice one if they are many.
+
+    Args:
+        head: whether the last must be no recurrent one.
+    """
+    before: dict[int, int] = {}
+    families: dict[str, int] = {}
+    for k, module in enumerate(by_name):
+        family = re.sub(r"\d+", "0", module.name)
+        if family in families:
+            before[k] = families[family]
+        families[family] = k
+    found: list[list[Module]] = []
+    beginnings: list[tuple[int, ...]] = [()]
+    for _ in range(_MOST_TRIES if len(by_name) <= _MOST_MODULES else 0):
+        if not beginnings or len(found) == 2:
+            return found
+        row = beginnings.pop()
+        if len(row) == len(by_name) and not (head and by_name[row[-1]].kind == "recurrent"):
+            found.append([by_name[k] for k in row])
+        beginnings += [
+            (*row, k)
+            for k in reversed(range(len(by_name)))
+            if k not in row
+            and (k not in before or before[k] in row)
+            and (not row or by_name[row[-1]].gives == by_name[k].takes)
+        ]
+    return [list(by_name)] * 2
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """``rnn10`` after ``rnn9``."""
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d{0,9})", name)]
