@@ -92,6 +92,7 @@ ALIKE = (
     *("normalised.h5", "constants.keras", "stateful.keras", "headless.keras", "activation.keras", "fixed.keras"),
     *("dense_between.keras", "dense_between.h5", "dense_first.keras", "dense_behind.keras", "two_dense.keras"),
     *("batchnorm.keras", "batchnorm.h5", "batchnorm_behind.keras"),
+    *("sigmoids.keras", "sigmoids.h5", "sigmoids_every.keras", "relu_head.keras", "tanh_head.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
 REFUSED = {
@@ -111,12 +112,12 @@ REFUSED = {
     "softmax_between": "softmax between layers; only relu, tanh, sigmoid can be there",
     "two_softmaxes": "leave this out",
     "selu_between": "a dense layer here has softmax, sigmoid, relu, tanh or none",
-    "sigmoids": "2 sigmoids",
+    "sigmoids_of_states": "is 5 sigmoids of hidden states; put a dense layer before them",
     "branch": "branch or join",
     "nested": "model within the model",
     "custom": "class of your own",
     "mixed": "computes in mixed_float16",
-    "relu_head": "is relu at the end: a head here is linear",
+    "relu_of_states": "is relu of hidden states at the end; put a dense layer before it",
 }
 """Name of a model that cannot be imported → what the refusal says."""
 
@@ -217,6 +218,11 @@ def main(folder: Path) -> None:
     write(row(layers.RNN(layers.LSTMCell(5), return_sequences=True), dense()), "wrapped_lstm.keras")
     write(row(layers.RNN(layers.SimpleRNNCell(5)), dense()), "wrapped_rnn.keras")
     write(row(lstm(), dense(1, "sigmoid")), "sigmoid.keras")
+    for ending in (".keras", ".h5"):
+        write(row(lstm(), dense(3, "sigmoid")), f"sigmoids{ending}")
+    write(row(layers.GRU(5, return_sequences=True), dense(3), layers.Activation("sigmoid")), "sigmoids_every.keras")
+    write(row(lstm(), dense(4, "tanh"), dense(1, "relu")), "relu_head.keras")
+    write(row(lstm(every=True), dense(4), batchnorm(), layers.Activation("tanh")), "tanh_head.keras")
     write(row(lstm(stateful=True), dense(), batch_shape=(BATCH, STEPS, FEATURES)), "stateful.keras")
     write(row(lstm()), "headless.keras")
     write(row(lstm(), dense(3), layers.Activation("softmax")), "activation.keras")
@@ -246,12 +252,12 @@ def main(folder: Path) -> None:
         "softmax_between": row(lstm(), dense(4, "softmax"), dense()),
         "two_softmaxes": row(lstm(), dense(4), layers.Softmax(), layers.Softmax()),
         "selu_between": row(lstm(), dense(4, "selu"), dense()),
-        "sigmoids": row(lstm(), dense(2, "sigmoid")),
+        "sigmoids_of_states": row(lstm(), layers.Activation("sigmoid")),
         "branch": keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])),
         "nested": row(row(lstm(every=True), layers.Dropout(0.1)), lstm(), dense()),
         "custom": row(Doubling(), lstm(), dense()),
         "mixed": row(lstm(dtype="mixed_float16"), dense()),
-        "relu_head": row(lstm(), dense(2, "relu")),
+        "relu_of_states": row(lstm(), layers.Activation("relu")),
     }
     if set(refused) != set(REFUSED):
         raise SystemExit("the table of refusals is not what is built")

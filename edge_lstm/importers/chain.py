@@ -64,7 +64,12 @@ class Activation:
     name: Literal["softmax", "sigmoid", "relu", "tanh"]
 
 
-Does = Normalise | Recurrent | DenseLayer | LastStep | DenseWeights | Stretch | Activation
+@dataclass(frozen=True)
+class Largest:
+    """At the end: which output is the largest, a label. A stream tells it anyway, so the model keeps the outputs."""
+
+
+Does = Normalise | Recurrent | DenseLayer | LastStep | DenseWeights | Stretch | Activation | Largest
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,8 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     distance, bound, of = (
         (_deviation, ROUNDED_BOUND, "their deviation") if chain.rounded else (_distance, BOUND, "the largest")
     )
-    error = max(distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
+    pairs = ((ours, theirs) for ours in outputs_as_in_file(found, model, physical))
+    error = max(distance(*(_at_labels(*pair) if found.label else pair)) for pair in pairs)
     if not error <= bound:
         raise VerificationError(
             f"{path}: {runtime} computes other outputs, {error:.1e} of {of} away, the limit is {bound:.0e}; "
@@ -124,6 +125,15 @@ def _as_file_gives(outputs: Array, found: Found) -> Array:
     if found.probabilities == "sigmoid":
         outputs = outputs[..., 1:]
     return outputs if found.every_step else outputs[:, -1]
+
+
+def _at_labels(ours: Array, labels: Array) -> tuple[Array, Array]:
+    """Our outputs in the places that an original says, and our largest: as far apart as the label is wrong."""
+    places = np.rint(labels).astype(np.int64)
+    if places.size != ours[..., 0].size or places.min() < 0 or places.max() >= ours.shape[-1]:
+        raise VerificationError(f"the original gives labels of shape {labels.shape}, not ours; please report it")
+    at = np.take_along_axis(ours, places.reshape((*ours.shape[:-1], 1)), axis=-1)
+    return at, ours.max(axis=-1, keepdims=True)
 
 
 def _in_order(answer: Array, axes: tuple[str, ...] | None) -> Array:

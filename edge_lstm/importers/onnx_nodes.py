@@ -16,6 +16,7 @@ from edge_lstm.importers.chain import (
     Activation,
     Array,
     Does,
+    Largest,
     Normalise,
     Part,
     Stretch,
@@ -142,6 +143,16 @@ def _activation(node: Node) -> Taken:
     return Activation(name), node.axes, note.get(name, "")
 
 
+def _arg_max(node: Node) -> Taken:
+    place = int(node.attributes.get("axis", 0)) % len(node.axes)
+    if node.axes[place] != "features":
+        raise ModelError(f"is over the axis {node.axes[place]}; take it over the outputs")
+    if node.attributes.get("select_last_index", 0):
+        raise ModelError("select_last_index is 1, of equal outputs a stream tells the first; leave it out")
+    kept = ("one",) if node.attributes.get("keepdims", 1) else ()
+    return Largest(), (*node.axes[:place], *kept, *node.axes[place + 1 :]), "left out: a stream tells the label itself"
+
+
 def _batch_normalisation(node: Node) -> Taken:
     """Over the second axis: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html"""
     if node.axes[1:2] != ("features",):
@@ -159,7 +170,7 @@ def _nothing(node: Node) -> Taken:
 
 
 def _cast(node: Node) -> Taken:
-    if node.attributes.get("to") not in (1, 11):
+    if node.attributes.get("to") not in (1, 11) and "features" in node.axes:  # labels are whole numbers
         raise ModelError("casts to a narrower type; export the model in float32")
     return None, node.axes, ""
 
@@ -176,6 +187,7 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     "Gather": onnx_axes.gather,
     "Slice": onnx_axes.slice_,
     **dict.fromkeys(("Softmax", "Sigmoid", "Relu", "Tanh"), _activation),
+    "ArgMax": _arg_max,
     "BatchNormalization": _batch_normalisation,
     "Identity": _nothing,
     "Dropout": _nothing,

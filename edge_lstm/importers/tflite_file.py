@@ -22,6 +22,7 @@ from edge_lstm.importers.chain import (
     Chain,
     Does,
     Grid,
+    Largest,
     LastStep,
     Normalise,
     Part,
@@ -355,6 +356,15 @@ def _softmax(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None
     return Activation("softmax"), "the model keeps logits, a stream makes probabilities of them"
 
 
+def _arg_max(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:
+    _by_rows(flow)
+    _, axis = graph.stored(operator.input(1), "axis")
+    if axis.size != 1 or int(axis.ravel()[0]) % flow.places.ndim != flow.places.ndim - 1:
+        raise ModelError("is over another axis than the outputs'; take it over these")
+    flow.restart(flow.places.shape[:-1], 1)
+    return Largest(), "left out: a stream tells the label itself"
+
+
 def _squashed(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
     name = _SQUASHES[operator.kind]
     return Activation(name), "at the end becomes two logits, 0 and z" if name == "sigmoid" else ""
@@ -454,6 +464,7 @@ TAKEN: dict[str, _Take] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
     "FULLY_CONNECTED": _dense,
     "SOFTMAX": _softmax,
+    "ARG_MAX": _arg_max,
     **dict.fromkeys(_SQUASHES, _squashed),
     "QUANTIZE": _recoded,
     "DEQUANTIZE": _recoded,
