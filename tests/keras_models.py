@@ -1,7 +1,7 @@
 """``python keras_models.py FOLDER``: trained-looking Keras models for import, with what Keras computes from them.
 
 All in one process, because TensorFlow takes seconds to start. Each file that can be imported has a ``FILE.npz`` beside
-it of inputs x (B, T, F) and outputs y.
+it of inputs x (B, T, F), of tokens as one-hot rows, and outputs y.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-FEATURES, STEPS, BATCH = 3, 6, 4
+FEATURES, STEPS, BATCH, TOKENS = 3, 6, 4, 7
 
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -93,6 +93,7 @@ ALIKE = (
     *("dense_between.keras", "dense_between.h5", "dense_first.keras", "dense_behind.keras", "two_dense.keras"),
     *("batchnorm.keras", "batchnorm.h5", "batchnorm_behind.keras"),
     *("sigmoids.keras", "sigmoids.h5", "sigmoids_every.keras", "relu_head.keras", "tanh_head.keras"),
+    *("embedding.keras", "embedding.h5", "embedding_graph.keras", "embedding_graph.h5"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
 REFUSED = {
@@ -103,7 +104,9 @@ REFUSED = {
     "stacked_cells": "wraps StackedRNNCells",
     "state_too": "return_state is True",
     "half_stateful": "is not stateful while another layer is",
-    "embedded": "Embedding",
+    "embedded": "(Embedding): mask_zero is True: leaves out steps by their values",
+    "masked_tokens": "(Embedding): mask_zero is True: leaves out steps by their values",
+    "many_tokens": "(Embedding): has 300 tokens, the limit is 256; leave it out of the saved model",
     "conv": "Conv1D",
     "lambda": "Lambda",
     "backwards": "go_backwards",
@@ -162,7 +165,10 @@ def main(folder: Path) -> None:
 
     def write(model: Any, name: str, alike: bool = True) -> None:
         model.save(folder / name)
-        if alike:
+        if alike and len(model.input_shape) == 2:
+            tokens = np.random.default_rng(2).integers(0, TOKENS, (BATCH, STEPS))
+            np.savez(folder / f"{name}.npz", x=np.eye(TOKENS)[tokens], y=np.asarray(model(tokens, training=False)))
+        elif alike:
             x = np.random.default_rng(2).normal(0, 1, (BATCH, STEPS, FEATURES)).astype(np.float32)
             np.savez(folder / f"{name}.npz", x=x, y=np.asarray(model(x, training=False)))
 
@@ -233,7 +239,15 @@ def main(folder: Path) -> None:
     fork = lstm()(fork)
     state_too = layers.GRU(4, return_state=True)(entry)[0]
     tokens = keras.Input((None,))
+    looked_up = layers.Embedding(TOKENS, 4)(tokens)
+    for ending in (".keras", ".h5"):
+        stack = layers.Embedding(TOKENS, 5), layers.SpatialDropout1D(0.2), lstm(), dense(3, "softmax")
+        write(row(*stack, batch_shape=(None, STEPS)), f"embedding{ending}")
+        behind = batchnorm()(looked_up)
+        write(keras.Model(tokens, dense()(layers.GRU(4, return_sequences=True)(behind))), f"embedding_graph{ending}")
     refused = {
+        "masked_tokens": row(layers.Embedding(7, 4, mask_zero=True), lstm(), dense(), batch_shape=(None, None)),
+        "many_tokens": row(layers.Embedding(300, 4), lstm(), dense(), batch_shape=(None, None)),
         "masking": row(layers.Masking(), lstm(), dense()),
         "bidirectional": row(layers.Bidirectional(lstm()), dense()),
         "bidirectional_gru": row(layers.Bidirectional(layers.GRU(4)), dense()),

@@ -50,7 +50,8 @@ def test_an_import_computes_what_pytorch_computed(outputs, tmp_path, name, endin
     path = SAVED / f"{name}.pt"
     if ending == ".safetensors":
         path = sorted_file(path, tmp_path / "m.safetensors")
-    assert error(path, ROWS[name][1], outputs["x"], outputs[name]) <= BOUND
+    x = np.eye(7)[outputs["tokens"]] if "embedding" in name else outputs["x"]
+    assert error(path, ROWS[name][1], x, outputs[name]) <= BOUND
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,28 @@ def gru(features: int = 3, units: int = 5) -> dict[str, Any]:
 
 def linear(name: str, features: int, units: int) -> dict[str, Any]:
     return {f"{name}.weight": np.full((units, features), 0.3, np.float32), f"{name}.bias": np.ones(units, np.float32)}
+
+
+@pytest.mark.parametrize("ending", [".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"emb.weight": np.ones((7, 5), np.float32)} | gru(5),
+        {"e.weight": np.ones((5, 5), np.float32)} | gru(5) | linear("out", 5, 2),
+    ],
+    ids=["head", "square"],
+)
+def test_what_can_be_an_embedding_and_a_linear_layer_is_refused(tmp_path, ending, tensors):
+    """Before the GRU or behind it, or before it as either: nothing tells."""
+    path = tmp_path / f"m{ending}"
+    (torch_files.save if ending == ".pt" else lambda p, t: save_file(t, p))(path, tensors)
+    assert "is nn.Linear without a bias or nn.Embedding cannot be told" in refused(path, "--check")
+
+
+def test_a_head_without_a_bias_is_no_embedding(tmp_path):
+    """Made behind the GRU, whose units are as many as its features."""
+    path = torch_files.save(tmp_path / "m.pt", gru(5) | {"out.weight": np.ones((2, 5), np.float32)})
+    assert [part.kind for part in read(path).parts] == ["GRU", "Linear"]
 
 
 def test_an_order_that_neither_widths_nor_names_tell_is_refused(tmp_path):

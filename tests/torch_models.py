@@ -2,7 +2,7 @@
 
 Needs torch, which the tests do not: what it writes is in ``tests/torch_saved``, made by torch 1.13, with ``rows`` by
 torch 2.13. ``outputs.npz`` and ``rows.npz`` hold for every file that can be imported outputs (B, T, O) by its name, all
-of the inputs ``x`` (B, T, F).
+of the inputs ``x`` (B, T, F), or ``tokens`` (B, T) where it has an embedding.
 """
 
 from __future__ import annotations
@@ -58,6 +58,12 @@ ROWS: dict[str, tuple[dict[str, tuple[str, int, int]], tuple[str, ...], bool]] =
         (),
         False,
     ),
+    "row-embedding": (
+        {"emb": ("Embedding", 7, 4), "gru": ("GRU", 4, 5), "fc1": ("Linear", 5, 6), "out": ("Linear free", 6, 2)},
+        ("relu",),
+        False,
+    ),
+    "row-embedding-no-head": ({"emb": ("Embedding", 7, 4), "lstm": ("LSTM", 4, 5)}, (), False),
     "row-made-otherwise": (
         {"lstm": ("LSTM", 3, 5), "fc": ("Linear", 5, 6), "out": ("Linear", 6, 2)},
         ("relu",),
@@ -196,8 +202,9 @@ def rows(folder: Path) -> None:
                             nn.init.normal_(tensor)
                     nn.init.uniform_(module.running_var, 0.3, 3)
                 else:
-                    batch_first = {} if kind == "Linear" else {"batch_first": True}
-                    module = getattr(nn, kind)(features, units, **batch_first)
+                    kind, _, free = kind.partition(" ")
+                    options = {"batch_first": True} if hasattr(nn, f"{kind}Cell") else {"bias": False} if free else {}
+                    module = getattr(nn, kind)(features, units, **options)
                 self.add_module(name, module)
             self.row, self.squashing = list(modules), activations
 
@@ -217,12 +224,13 @@ def rows(folder: Path) -> None:
 
     torch.manual_seed(5)
     x = torch.randn(BATCH, STEPS, FEATURES)
-    outputs = {"x": x.numpy()}
+    tokens = torch.randint(0, 7, (BATCH, STEPS))
+    outputs = {"x": x.numpy(), "tokens": tokens.numpy()}
     for name, asked in ROWS.items():
         model = Network(*asked).eval()
         torch.save(model.state_dict(), folder / f"{name}.pt")
         with torch.no_grad():
-            outputs[name] = model(x).numpy()
+            outputs[name] = model(tokens if "embedding" in name else x).numpy()
     np.savez(folder / "rows.npz", **outputs)
 
 

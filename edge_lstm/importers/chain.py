@@ -116,6 +116,7 @@ class Chain:
         said: what the file says of itself.
         rounded: whether the original computes with quantised numbers, so that the import can only be near it.
         grid: of its input, where that is quantised.
+        tokens: of a file whose input is whole numbers below this; None if it is samples. Ours are one-hot rows then.
         untold: place of a part that stands for an activation which the file does not say → what to do about it.
     """
 
@@ -131,6 +132,7 @@ class Chain:
     said: Given = NOTHING
     rounded: bool = False
     grid: Grid | None = None
+    tokens: int | None = None
     untold: Mapping[int, str] = field(default_factory=dict)
 
 

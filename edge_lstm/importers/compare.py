@@ -64,13 +64,10 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     if run is None:
         return Compared("torch", not_run="a state dict holds no program that a runtime could run")
     steps, batch = chain.steps or _STEPS, chain.batch or _BATCH
-    scaled = np.random.default_rng(0).normal(0, 1, (batch, steps, len(model.interface.channels)))
-    physical = model.interface.scaling.undo(scaled).astype(np.float32)
-    if chain.grid is not None:
-        physical = _on(chain.grid, scaled)
+    question, physical = _questions(chain, model, (batch, steps))
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
     try:
-        runtime, answer = run(path, physical.transpose(order), _zeros(chain, batch))
+        runtime, answer = run(path, question.transpose(order), _zeros(chain, batch))
     except _CannotRunError as refusal:
         return Compared(chain.format, not_run=str(refusal))
     if answer is None:
@@ -87,6 +84,20 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
             "please report it with the file"
         )
     return Compared(runtime, batch, steps, error, rounded=chain.rounded)
+
+
+def _questions(chain: Chain, model: FloatModel, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Random inputs of the original, (B, T, F) or tokens (B, T), and the same for ours."""
+    rng = np.random.default_rng(0)
+    if chain.tokens:
+        tokens = rng.integers(0, chain.tokens, shape, dtype=np.int32)
+        return tokens, np.eye(chain.tokens, dtype=np.float32)[tokens]
+    scaled = rng.normal(0, 1, (*shape, len(model.interface.channels)))
+    if chain.grid is not None:
+        physical = _on(chain.grid, scaled)
+    else:
+        physical = model.interface.scaling.undo(scaled).astype(np.float32)
+    return physical, physical
 
 
 def _on(grid: Grid, scaled: Array) -> Array:
@@ -199,8 +210,11 @@ def _onnx_reference(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[
     return "onnx.reference", np.asarray(evaluator.run(None, inputs)[0])
 
 
-_ELEMENTS = {11: np.float64, 10: np.float16}
-_NUMBERS = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+_ELEMENTS = {11: np.float64, 10: np.float16, 7: np.int64, 6: np.int32}
+_NUMBERS = {
+    **{"tensor(double)": np.float64, "tensor(float16)": np.float16},
+    **{"tensor(int64)": np.int64, "tensor(int32)": np.int32},
+}
 
 
 def _keras(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[str, Array | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_lstm.errors import ProjectError
 from edge_lstm.importers.chain import Chain
+from edge_lstm.importers.embedding import CHANNEL
 from edge_lstm.importers.given import Given
 from edge_lstm.importers.network import Found, folded, network_of
 from edge_lstm.model import FloatModel, Interface, Task, TaskKind
@@ -21,7 +22,8 @@ def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tup
         ProjectError: if what the user says does not fit it.
     """
     found, given = network_of(chain, path), given.over(chain.said)
-    channels = _named("channels", given.channels, found.layers[0].features, "channel")
+    stem = CHANNEL if chain.tokens else "channel"
+    channels = _named("channels", given.channels, found.layers[0].features, stem)
     task = _task(found, given, channels, None if chain.carried else chain.steps)
     head, target_scaling = found.head, found.target_scaling
     if task.predicts_labels:
@@ -108,7 +110,11 @@ def _supposed(chain: Chain, found: Found, given: Given, task: Task) -> list[str]
             f"the file ends in {found.head.outputs} sigmoids, as many yes-or-no answers: the outputs are their "
             "probabilities, numbers of a regress; no label is told"
         )
-    if found.scaling.kind == "none" and chain.said.channels is None:
+    if chain.tokens:
+        notes.append(
+            f"the file takes tokens: the model takes {chain.tokens} channels, the token's is 1 and all others are 0"
+        )
+    elif found.scaling.kind == "none" and chain.said.channels is None:
         notes.append("the file holds no scaling: samples are taken as the network was trained on them, scaled already")
     if given.channels is None:
         notes.append("the channels are numbered; name them with --channels as your recordings do")

@@ -17,6 +17,7 @@ from edge_lstm.importers.cells import GATES, Rows, cell_weights, described
 from edge_lstm.importers.chain import (
     Activation,
     Array,
+    DenseLayer,
     Does,
     Normalise,
     Part,
@@ -24,6 +25,8 @@ from edge_lstm.importers.chain import (
     dense_weights,
     part,
 )
+from edge_lstm.importers.embedding import MASKS, embedding, refuse_many
+from edge_lstm.importers.embedding import described as described_embedding
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.scales import normalising
 
@@ -243,8 +246,27 @@ def _batch_normalisation(layer: Layer, features: int | None, weights: Weights) -
     return [part(layer.name, layer.kind, build, "becomes a scaling")], features
 
 
+def _embedding(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    tokens, width = (layer.config.get(key) for key in ("input_dim", "output_dim"))
+
+    def build() -> Does:
+        if features is not None:
+            raise ModelError(f"takes tokens but is given {features} numbers a step; put it first")
+        _require(layer.config, "mask_zero", False, MASKS)
+        if not isinstance(tokens, int) or tokens < 1:
+            raise ModelError(f"input_dim is {tokens!r}; expected a number of tokens")
+        refuse_many(tokens, _width(width, "output_dim"))
+        return embedding(weights("embeddings", 0, (tokens, width)))
+
+    made = part(layer.name, layer.kind, build)
+    if isinstance(made.does, DenseLayer):
+        made = replace(made, note=described_embedding(made.does))
+    return [made], width if isinstance(width, int) else None
+
+
 TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | None]]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
+    "Embedding": _embedding,
     "Dense": _dense,
     "TimeDistributed": _dense,
     "Activation": _activation,
@@ -271,10 +293,9 @@ REFUSED = {
     "CuDNNLSTM": "keeps its weights as cuDNN does; save the model again with LSTM",
     "ConvLSTM1D": "is another cell; train LSTM, GRU or SimpleRNN",
     "ConvLSTM2D": "is another cell; train LSTM, GRU or SimpleRNN",
-    "Masking": "leaves out steps by their values, which no device does; train on sequences without padding",
+    "Masking": MASKS,
     "Lambda": "is code, which is never run; replace it by a layer",
     "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "Embedding": "takes tokens, a stream takes numbers; cannot be imported",
     "Conv1D": "cannot be imported; let the recurrent layer take the samples themselves",
     "Sequential": "is a model within the model; put its layers in the row themselves",
     "Functional": "is a model within the model; put its layers in the row themselves",

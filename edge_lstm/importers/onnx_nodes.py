@@ -24,6 +24,7 @@ from edge_lstm.importers.chain import (
     part,
     quiet,
 )
+from edge_lstm.importers.embedding import described, embedding
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.importers.onnx_recurrent import OPERATORS, axes_after, recurrent
 from edge_lstm.importers.onnx_tensors import Constants
@@ -153,6 +154,23 @@ def _arg_max(node: Node) -> Taken:
     return Largest(), (*node.axes[:place], *kept, *node.axes[place + 1 :]), "left out: a stream tells the label itself"
 
 
+def _gather(node: Node) -> Taken:
+    """The vectors of tokens, where what is picked from is constant; else a step."""
+    if not is_embedding(node.proto, node.constants):
+        return onnx_axes.gather(node)
+    if int(node.attributes.get("axis", 0)) % 2:
+        raise ModelError("picks columns of its table; put the tokens along its first axis")
+    if "features" in node.axes:
+        raise ModelError("picks what is computed; put it first, where tokens are given")
+    layer = embedding(node.constants.get(node.input(0), "table"))
+    return layer, (*node.axes, "features"), described(layer)
+
+
+def is_embedding(proto: Any, constants: Constants) -> bool:
+    """Whether a node looks tokens up in a constant table."""
+    return proto.op_type == "Gather" and len(proto.input) == 2 and proto.input[0] in constants
+
+
 def _batch_normalisation(node: Node) -> Taken:
     """Over the second axis: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html"""
     if node.axes[1:2] != ("features",):
@@ -184,7 +202,7 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     "Squeeze": onnx_axes.squeeze,
     "Unsqueeze": onnx_axes.unsqueeze,
     "Reshape": onnx_axes.reshape,
-    "Gather": onnx_axes.gather,
+    "Gather": _gather,
     "Slice": onnx_axes.slice_,
     **dict.fromkeys(("Softmax", "Sigmoid", "Relu", "Tanh"), _activation),
     "ArgMax": _arg_max,

@@ -123,7 +123,8 @@ def _chain(tensors: Mapping[str, Array], path: Path, ordered: bool) -> Chain:
             modules.append(module)
     modules = in_order(modules, path, ordered)
     parts, places = with_activations(modules)
-    return Chain("pytorch", (*parts, *rest), notes=tuple(_notes(modules)), untold=places)
+    tokens = modules[0].takes if modules and modules[0].kind == "embedding" else None
+    return Chain("pytorch", (*parts, *rest), notes=tuple(_notes(modules)), untold=places, tokens=tokens)
 
 
 def _module(prefix: str, places: Mapping[_Place, Mapping[str, Array]]) -> Module:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.chain import Array, Does, Part, dense_weights, part
+from edge_lstm.importers.chain import Array, DenseLayer, Does, Part, dense_weights, part
+from edge_lstm.importers.embedding import described, embedding
 from edge_lstm.importers.scales import normalising
 from edge_lstm.importers.torch_order import Kind, Module
 from edge_lstm.importers.untold import asked
@@ -34,7 +36,16 @@ def _linear(name: str, weights: Array, bias: Array | None) -> Module:
     def build() -> Does:
         return dense_weights(weights, np.zeros(outputs) if bias is None else bias)
 
-    return _module(part(name, "Linear", build, f"{outputs} outputs"), features, outputs, "linear")
+    made = _module(part(name, "Linear", build, f"{outputs} outputs"), features, outputs, "linear")
+    return made if bias is not None else replace(made, otherwise=_embedding(name, weights))
+
+
+def _embedding(name: str, table: Array) -> Module:
+    """``nn.Embedding`` keeps (V, D), as a linear layer without a bias keeps (outputs, inputs)."""
+    made = part(name, "Embedding", lambda: embedding(table))
+    if isinstance(made.does, DenseLayer):
+        made = replace(made, note=described(made.does))
+    return Module(name, (made,), len(table), table.shape[1], "embedding")
 
 
 def _normalisation(name: str, tensors: Mapping[str, Array]) -> Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,11 +12,11 @@ from typing import Literal
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Part
 
-_MOST_MODULES, _MOST_TRIES = 32, 20_000
+_MOST_MODULES, _MOST_TRIES = 32, 1000
 """Whose orders are looked through, and how many beginnings of one; beyond, the order counts as not told."""
 
 
-Kind = Literal["recurrent", "linear", "normalisation"]
+Kind = Literal["recurrent", "linear", "normalisation", "embedding"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,7 @@ class Module:
     Args:
         parts: what it does.
         takes, gives: numbers a step; None where an obstacle hides them.
+        otherwise: what else its tensors can be.
     """
 
     name: str
@@ -33,10 +34,14 @@ class Module:
     takes: int | None
     gives: int | None
     kind: Kind
+    otherwise: Module | None = None
 
 
-def in_order(modules: Sequence[Module], path: Path, made: bool) -> list[Module]:
-    """The modules from input to output.
+Row = Sequence[Module]
+
+
+def in_order(modules: Row, path: Path, made: bool) -> list[Module]:
+    """The modules from input to output, each as the one of two things it can be.
 
     Widths tell it; so do numbers in names that are one name else. A network that can end in a head does.
 
@@ -48,11 +53,22 @@ def in_order(modules: Sequence[Module], path: Path, made: bool) -> list[Module]:
     """
     by_name = sorted(modules, key=lambda module: _natural(module.name))
     plain = list(modules) if made else sorted(by_name, key=lambda module: module.kind != "recurrent")
-    if len(modules) < 2 or any(None in (module.takes, module.gives) for module in modules):
+    hidden = any(None in (module.takes, module.gives) for module in modules)
+    if hidden or all(module.kind != "recurrent" for module in modules):
         return plain
-    if made and _follow(modules) and modules[-1].kind != "recurrent":
-        return plain
-    found = _orders(by_name, head=True) or _orders(by_name, head=False)
+    found = [row for row in _readings(modules) if _follow(row) and row[-1].kind != "recurrent"] if made else []
+    if not found:
+        as_they_are, *otherwise = _readings(by_name)
+        found = _orders(as_they_are, head=True)
+        for reading in otherwise:
+            found += _orders(reading, head=True) or _orders(reading, head=False)
+        found = found or _orders(as_they_are, head=False)
+    if len({frozenset(row) for row in found}) > 1:
+        doubtful = next(module.name for module in modules if module.otherwise)
+        raise ModelError(
+            f"{path}: whether {doubtful} is nn.Linear without a bias or nn.Embedding cannot be told by its shape; "
+            "export the model to ONNX"
+        )
     if len(found) == 1:
         return found[0]
     if made or not found:
@@ -64,11 +80,23 @@ def in_order(modules: Sequence[Module], path: Path, made: bool) -> list[Module]:
     )
 
 
-def _follow(row: Sequence[Module]) -> bool:
-    return all(one.gives == other.takes for one, other in itertools.pairwise(row))
+def _readings(modules: Row) -> Iterator[list[Module]]:
+    """The modules as they are, and with one of them, which only the first can be, as what it is otherwise."""
+    yield list(modules)
+    for k, module in enumerate(modules):
+        if module.otherwise is not None:
+            yield [*modules[:k], module.otherwise, *modules[k + 1 :]]
 
 
-def _orders(by_name: Sequence[Module], head: bool) -> list[list[Module]]:
+def _follow(row: Row) -> bool:
+    return all(_follows(other, one) for one, other in itertools.pairwise(row))
+
+
+def _follows(module: Module, before: Module) -> bool:
+    return before.gives == module.takes and module.kind != "embedding"
+
+
+def _orders(by_name: Row, head: bool) -> list[list[Module]]:
     """Two of the orders that widths and numbers in names allow, or all if there are fewer; twice one if they are many.
 
     Args:
@@ -82,7 +110,8 @@ def _orders(by_name: Sequence[Module], head: bool) -> list[list[Module]]:
             before[k] = families[family]
         families[family] = k
     found: list[list[Module]] = []
-    beginnings: list[tuple[int, ...]] = [()]
+    embeddings = [(k,) for k, module in enumerate(by_name) if module.kind == "embedding"]
+    beginnings: list[tuple[int, ...]] = list(embeddings) or [()]
     for _ in range(_MOST_TRIES if len(by_name) <= _MOST_MODULES else 0):
         if not beginnings or len(found) == 2:
             return found
@@ -94,7 +123,7 @@ def _orders(by_name: Sequence[Module], head: bool) -> list[list[Module]]:
             for k in reversed(range(len(by_name)))
             if k not in row
             and (k not in before or before[k] in row)
-            and (not row or by_name[row[-1]].gives == by_name[k].takes)
+            and (not row or _follows(by_name[k], by_name[row[-1]]))
         ]
     return [list(by_name)] * 2
 
