@@ -53,7 +53,7 @@ _SHARED = {
     "other starts": ({"kernel_initializer": "ones", "recurrent_initializer": "zeros", "bias_initializer": "ones"}, ""),
     "stateful": ({"stateful": True}, ""),
     "float64": ({"dtype": "float64"}, ""),
-    "backwards": ({"go_backwards": True}, "go_backwards is True"),
+    "backwards": ({"go_backwards": True}, "go_backwards is True: a stream knows no future; train forwards"),
     "mixed_float16": ({"dtype": "mixed_float16"}, "computes in mixed_float16"),
     **{
         name: ({"activation": name}, f"activation is {name!r}") for name in ("relu", "sigmoid", "linear", "elu", "gelu")

@@ -202,6 +202,8 @@ def _onnx_reference(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(str(path))
+    if any(a.name == "input_forget" and a.i for node in evaluator.proto_.graph.node for a in node.attribute):
+        raise _CannotRunError("no runtime has input_forget in layout 1")
     kinds = dict(zip(evaluator.input_names, evaluator.input_types, strict=True))
     inputs = {
         name: states.get(name, x).astype(_ELEMENTS.get(kind.tensor_type.elem_type, np.float32))

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cells import Rows, cell_weights, described
-from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
+from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Array, Recurrent
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.model import RecurrentWeights
@@ -45,7 +45,7 @@ OPERATORS = {
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("direction", lambda v: v != b"forward", "a stream knows no future; train forwards"),
     ("clip", lambda v: v != 0, "a cell here is not clipped; train without"),
-    ("input_forget", lambda v: v != 0, "a cell here has a forget gate of its own; train without"),
+    ("input_forget", lambda v: v not in (0, 1), "expected 0 or 1"),
     ("layout", lambda v: v not in (0, 1), "expected 0 or 1"),
     ("linear_before_reset", lambda v: v not in (0, 1), "expected 0 or 1"),
 )
@@ -76,6 +76,9 @@ def recurrent(node: Node) -> Taken:
     if activations != list(operator.activations):
         only = _shown(list(operator.activations)).title()
         raise ModelError(f"activations is {_shown(attributes['activations'])}: a cell here has {only}; train it so")
+    coupled = bool(attributes.get("input_forget", 0))
+    if coupled and (operator.cell != "lstm" or node.input(_PEEPHOLES)):
+        raise ModelError("input_forget is 1 of what is no LSTM without peepholes; train without")
     if node.input(_PEEPHOLES):
         raise ModelError(f"has P: {INPUTS['P'][1]}")
     _lengths(node)
@@ -90,7 +93,8 @@ def recurrent(node: Node) -> Taken:
     if node.taken == _CELL_STATE:
         raise ModelError("its cell state is taken for the output; take Y or Y_h")
     weights = _weights(node, operator)
-    return Recurrent(weights, every_step=node.taken == 0), axes_after(node), described(weights)
+    note = described(weights) + (", its forget gate 1 minus its input gate" if coupled else "")
+    return Recurrent(weights, every_step=node.taken == 0), axes_after(node), note
 
 
 def axes_after(node: Node) -> Axes:
@@ -139,6 +143,21 @@ def _weights(node: Node, operator: Operator) -> RecurrentWeights:
         if biases.shape != (1, 2 * rows):
             raise ModelError(f"B has shape {biases.shape}; expected {(1, 2 * rows)}")
     reset_after = bool(node.attributes.get("linear_before_reset", 0))
-    return cell_weights(
-        operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, reset_after
-    )
+    of_gates = Rows(kernel[0], recurrent[0], *biases.reshape(2, rows))
+    if node.attributes.get("input_forget", 0):
+        of_gates = _coupled(of_gates, *operator.order[:2])
+    return cell_weights(operator.cell, of_gates, operator.order, reset_after)
+
+
+def _coupled(rows: Rows, i: int, f: int) -> Rows:
+    """Rows whose forget gate is 1 - i, as ``input_forget`` asks: https://onnx.ai/onnx/operators/onnx__LSTM.html
+
+    1 - σ(z) is σ(-z).
+    """
+
+    def turned(values: Array) -> Array:
+        gates = np.split(values, len(OPERATORS["LSTM"].order))
+        gates[f] = -gates[i]
+        return np.concatenate(gates)
+
+    return Rows(*(turned(values) for values in (rows.kernel, rows.recurrent, rows.bias, rows.recurrent_bias)))
