@@ -28,6 +28,7 @@ from edge_lstm.importers.given import Given
 from edge_lstm.importers.interface import float_model
 from edge_lstm.importers.network import network_of
 from edge_lstm.importers.onnx_file import read_onnx
+from edge_lstm.importers.onnx_scan import PROGRAM
 
 PAGE = Path(__file__).with_name("import.md")
 
@@ -51,7 +52,8 @@ def page() -> str:
             "",
             *_table(("cell", *_GRU), _cells()),
             "",
-            "FastGRNN has no importer, because no other program has a layer of it: train it here; keep its model file.",
+            "No other program has a layer of FastGRNN: train it here. ONNX files that `edge-lstm export` wrote of it",
+            "come back, by the form of their `Scan`; any other Scan is refused.",
             "",
             "Dense layers may stand before, between and behind them, with `linear`, `relu`, `tanh` or `sigmoid`; the",
             "last one is the head. A head is `linear`, `softmax`, or one `sigmoid`, which becomes two labels. Several",
@@ -110,7 +112,7 @@ def page() -> str:
             "weights, `nn.Linear`, `nn.BatchNorm1d`, `nn.Embedding`; any number of each, in the order they were made",
             "in or, where a file sorts them or that does not fit, in the one that widths and numbers in names allow.",
             "The last linear layer is the head. What squashes behind the others, and behind the normalisation of one,",
-            f"is said with `--activations`, {', '.join(f'`{name}`' for name in untold.CHOICES)} for each in that order:",
+            f"is said with `--activations`, {' '.join(f'`{name}`' for name in untold.CHOICES)} for each in that order:",
             "",
             "    edge-lstm import trained.pt -o build/mine.safetensors --activations relu,tanh",
             "",
@@ -176,7 +178,8 @@ def _torch() -> Iterator[tuple[str, str]]:
 
 def _onnx_operators() -> Iterator[tuple[str, str]]:
     for name in onnx_nodes.TAKEN:
-        yield f"`{name}`", "taken"
+        only = f", if it is a FastGRNN of `edge-lstm export`; any other {PROGRAM}" if name == "Scan" else ""
+        yield f"`{name}`", f"taken{only}"
     for name, why in onnx_nodes.REFUSED.items():
         yield f"`{name}`", f"refused: {why}"
     yield "others", f"refused: {onnx_nodes.UNKNOWN}"

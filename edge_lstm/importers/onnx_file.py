@@ -18,7 +18,7 @@ from edge_lstm.importers.onnx_axes import ROWS
 from edge_lstm.importers.onnx_node import Axes, Graph, Node, attributes_of
 from edge_lstm.importers.onnx_nodes import is_embedding, part_of, with_bias
 from edge_lstm.importers.onnx_properties import PRODUCER, said_in
-from edge_lstm.importers.onnx_recurrent import OPERATORS
+from edge_lstm.importers.onnx_recurrent import OPERATORS, STEPPING
 from edge_lstm.importers.onnx_tensors import Constants
 
 
@@ -107,7 +107,7 @@ def _parts(row: list[tuple[Any, int]], around: Graph, axes: Axes) -> tuple[list[
         if proto.op_type == "Add" and parts and parts[-1].kind == "MatMul" and not parts[-1].obstacle:
             parts[-1:] = with_bias(parts[-1], proto, around.constants)
             continue
-        layers = layers or proto.op_type in (*OPERATORS, "MatMul", "Gemm") or is_embedding(proto, around.constants)
+        layers = layers or proto.op_type in (*STEPPING, "MatMul", "Gemm") or is_embedding(proto, around.constants)
         made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not layers))
         parts.append(made)
     return parts, axes
@@ -175,7 +175,7 @@ def _axes_of_input(row: list[tuple[Any, int]], constants: Constants) -> Axes:
 
     Tokens have no features before they are looked up.
     """
-    before = list(takewhile(lambda entry: entry[0].op_type not in OPERATORS, row))
+    before = list(takewhile(lambda entry: entry[0].op_type not in STEPPING, row))
     layout = attributes_of(row[len(before)][0]).get("layout", 0) if len(before) < len(row) else 1
     axes: Axes = BATCH_FIRST if layout else TIME_FIRST
     for proto, _ in reversed(before):
@@ -191,7 +191,7 @@ def _other_output(name: str, makers: Any, constants: Constants, inputs: Any, on_
     """Another output is the state of a layer on the row, which a stream carries itself, or something we would lose."""
     row, _ = _back(name, makers, constants, inputs)
     beyond = [node for node, _ in row if id(node) not in on_row]
-    state = any(node.op_type in OPERATORS for node, _ in row) and all(n.op_type in _STATE_OUTPUT for n in beyond)
+    state = any(node.op_type in STEPPING for node, _ in row) and all(n.op_type in _STATE_OUTPUT for n in beyond)
     if state:
         return Part(name, "output", note=_STATE)
     return Part(name, "output", obstacle="is a second output; export the model with one")

@@ -27,6 +27,7 @@ from edge_lstm.importers.chain import (
 from edge_lstm.importers.embedding import described, embedding
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.importers.onnx_recurrent import OPERATORS, axes_after, recurrent
+from edge_lstm.importers.onnx_scan import PROGRAM, scan
 from edge_lstm.importers.onnx_tensors import Constants
 from edge_lstm.importers.scales import normalising
 from edge_lstm.model import DenseWeights
@@ -198,6 +199,7 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     **dict.fromkeys(("Sub", "Div", "Mul", "Add"), _elementwise),
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Scan": scan,
     "Transpose": onnx_axes.transpose,
     "Squeeze": onnx_axes.squeeze,
     "Unsqueeze": onnx_axes.unsqueeze,
@@ -215,11 +217,8 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
 UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and Gemm alone"
 """What is said of an operator that no table names."""
 
-_PROGRAM = "is a program, not a layer; export LSTM, GRU or RNN as one node"
-
 REFUSED = {
-    "Loop": f"{_PROGRAM}, or import the file that this was made of",
-    "Scan": f"{_PROGRAM}; a FastGRNN is in the model file alone",
+    "Loop": f"{PROGRAM}, or import the file that this was made of",
     "If": "chooses while it runs; export one way of it",
     "Conv": "cannot be imported; let the recurrent layer take the samples themselves",
     "DynamicQuantizeLinear": "is quantised already; export the float model",

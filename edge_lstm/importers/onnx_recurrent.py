@@ -42,6 +42,9 @@ OPERATORS = {
     "RNN": Operator("rnn", (0,), (b"tanh",)),
 }
 
+STEPPING = {*OPERATORS, "Scan"}
+"""What goes through a sequence step by step; a Scan takes it time first."""
+
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("direction", lambda v: v != b"forward", "a stream knows no future; train forwards"),
     ("clip", lambda v: v != 0, "a cell here is not clipped; train without"),
@@ -83,9 +86,7 @@ def recurrent(node: Node) -> Taken:
         raise ModelError(f"has P: {INPUTS['P'][1]}")
     _lengths(node)
     for place, name in ((5, "initial_h"), (6, "initial_c")):
-        given, constants = node.input(place), node.constants
-        if not constants.is_zero(given) and constants.origin(given) not in node.graph.states:
-            raise ModelError(f"its {name} {INPUTS[name][1]}")
+        refuse_start(node, place, name)
     layout = int(attributes.get("layout", 0))
     wanted = BATCH_FIRST if layout else TIME_FIRST
     if node.axes != wanted:
@@ -95,6 +96,13 @@ def recurrent(node: Node) -> Taken:
     weights = _weights(node, operator)
     note = described(weights) + (", its forget gate 1 minus its input gate" if coupled else "")
     return Recurrent(weights, every_step=node.taken == 0), axes_after(node), note
+
+
+def refuse_start(node: Node, place: int, name: str) -> None:
+    """Raise ModelError unless the state that is this input is zero where a stream begins."""
+    given, constants = node.input(place), node.constants
+    if not constants.is_zero(given) and constants.origin(given) not in node.graph.states:
+        raise ModelError(f"its {name} {INPUTS[name][1]}")
 
 
 def axes_after(node: Node) -> Axes:
