@@ -17,7 +17,7 @@ from models import calibrated, float_model, tflite_model
 from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
-from edge_lstm.model import GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
 from edge_lstm.tflite_schema import schema
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -162,23 +162,52 @@ def test_our_own_file_of_single_steps_comes_back_with_its_states_handed_in_and_o
 def cell(kind: str, features: int) -> Any:
     """A layer of 6 units."""
     rng = np.random.default_rng(len(kind))
-    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1}[kind]
+    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1, "fastgrnn": 1}[kind]
     arrays = [rng.normal(0, 0.4, shape) for shape in ((gates, 6, features), (gates, 6, 6), (gates, 6))]
+    if kind == "fastgrnn":
+        kernel, recurrent, bias = arrays
+        return FastGrnnWeights(kernel, recurrent, np.concatenate([bias, bias - 0.3]), 0.83, 0.04)
     if kind == "gru":
         return GruWeights(*arrays, rng.normal(0, 0.4, 6))
     return GruWeights(*arrays, np.zeros(6), False) if gates == 3 else {4: LstmWeights, 1: RnnWeights}[gates](*arrays)
 
 
-@pytest.mark.parametrize("kinds", [["gru"], ["gru_before"], ["rnn"], ["gru", "lstm"], ["lstm", "rnn", "gru"]])
+@pytest.mark.parametrize(
+    "kinds",
+    [["gru"], ["gru_before"], ["rnn"], ["fastgrnn"], ["gru", "lstm"], ["lstm", "rnn", "gru"], ["fastgrnn", "gru"]],
+)
 def test_our_own_float_files_of_other_cells_come_back_bit_for_bit(tmp_path, kinds):
-    """GRU resetting after and before the product, simple RNN, and stacks; the runtime agrees."""
+    """GRU resetting after and before the product, simple RNN, FastGRNN, and stacks; the runtime agrees."""
     layers = tuple(cell(kind, 6 if k else 3) for k, kind in enumerate(kinds))
     path = tmp_path / "m.tflite"
     path.write_bytes(float_tflite(replace(float_model(units=(6,) * len(kinds)), layers=layers)))
     for ours, theirs in zip(network_of(read(path), path).layers, layers, strict=True):
         assert all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in theirs.arrays)
+        # The file holds ζ and ζ + ν in float32.
+        assert all(abs(getattr(ours, name) - getattr(theirs, name)) < 2.0**-23 for name in theirs.numbers)
     done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
     assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
+
+
+@pytest.mark.parametrize("numbers", [(1.0, 0.0), (0.3, 0.0), (0.0, 1.0), (0.7, 0.3), (1.0, 1.0)])
+def test_the_numbers_of_a_fastgrnn_come_back_as_numbers_in_their_limits(tmp_path, numbers):
+    """ν is a difference of rounded numbers, and must not fall below 0."""
+    layer, path = replace(cell("fastgrnn", 3), zeta=numbers[0], nu=numbers[1]), tmp_path / "m.tflite"
+    path.write_bytes(float_tflite(replace(float_model(units=(6,)), layers=(layer,))))
+    (found,) = network_of(read(path), path).layers
+    assert (found.zeta, found.nu) == pytest.approx((layer.zeta, layer.nu), abs=2.0**-23)
+    assert found.nu >= 0
+
+
+@pytest.mark.parametrize("name", ["zeta", "zeta_and_nu"])
+def test_a_fastgrnn_with_numbers_of_each_unit_is_refused(tmp_path, name):
+    """A cell here has one for all."""
+    layer, path = cell("fastgrnn", 3), tmp_path / "m.tflite"
+    content = float_tflite(replace(float_model(units=(6,)), layers=(layer,)))
+    values = np.full(6, layer.zeta if name == "zeta" else layer.zeta + layer.nu, np.float32)
+    assert content.count(values.tobytes()) == 1
+    path.write_bytes(content.replace(values.tobytes(), (values + np.arange(6, dtype=np.float32) / 100).tobytes()))
+    assert "no LSTM of plain gates" in refused(path, "-o", tmp_path / "m.safetensors")
 
 
 # ---- files built here ----
