@@ -55,9 +55,6 @@ CORE = "cortex-m4"
 STEPS = 64
 """Steps of a recording that are run on the core."""
 
-STATE_BYTES = 6
-"""Of a unit: hidden state in 16 bits, and what is carried in full precision in 32."""
-
 Row = dict[str, Any]
 
 
@@ -132,12 +129,12 @@ def device_row(place: Place, models: Path) -> Row:
     native = quantise_native(model, calibrate(model, case.calibration), "w8a16")
     source = write_c(native, kernel_set_name=core.kernels)
     image = link(source, Board(core.name, "", core, ""), native.interface.task.predicts_labels)
-    layout = Layout(len(case.interface.channels), native.head.weights.shape[0], (place.units,))
+    layout = Layout.of(native)
     codes = native.encoding.encode(max(case.calibration, key=len)[:STEPS])
     ran = emulate(core, program(core, source), layout, [codes], None)
     return {
         "flash": sum(flash_parts(image).values()),
-        "ram": sum(ram_parts(image, STATE_BYTES * place.units, core).values()) + ran.stack_bytes,
+        "ram": sum(ram_parts(image, layout.state_bytes, core).values()) + ran.stack_bytes,
         "instructions": float(np.median(ran.counts)),
     }
 

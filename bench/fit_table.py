@@ -150,7 +150,7 @@ def measure_shapes(
     }
     image = program(core, source)
     steps = len(layers) + len(heads)
-    done = emulate(core, image, Layout(1, 1, (1,)), [np.zeros((steps, 1), int)], 1)
+    done = emulate(core, image, Layout(1, 1, (1,), (1,)), [np.zeros((steps, 1), int)], 1)
     code = code_by_name(image)
     layer_code = [code_of(code, f"layer_{k + 1}_") for k in range(len(layers))]
     head_code = [code_of(code, f"head_{k}_") for k in range(len(heads))]
@@ -290,7 +290,7 @@ def around(
         shape = shape_of(model.interface, tuple(layer.units for layer in model.layers), scheme)
         source = write_c(model, kernel_set_name=core.kernels)
         image = link(source, board, shape.labels)
-        done = emulate(core, program(core, source), Layout(shape.features, shape.outputs, shape.units), [codes], None)
+        done = emulate(core, program(core, source), Layout.of(model), [codes], None)
         found: dict[str, float] = dict(flash_parts(image))
         found["other"] = ram_parts(image, 6 * sum(shape.units), core)["other"]
         found["stack"], found["count"] = done.stack_bytes, float(np.median(done.counts))

@@ -92,7 +92,7 @@ class Subject:
 
 def native(core: Core, cell: str, features: int, units: int, scheme: Any) -> Subject:
     model, codes = random_native(features, (units,), OUTPUTS, scheme, cell=cell)
-    chosen, layout = kernel_set(core.kernels), Layout(features, OUTPUTS, (units,))
+    chosen, layout = kernel_set(core.kernels), Layout.of(model)
     sources, expected = write_c(model, kernel_set_name=core.kernels), trace(network(model), codes)
     return Subject(sources, layout, codes, expected, constant_bytes(model, chosen), native_state_bytes(model, chosen))
 
@@ -100,7 +100,7 @@ def native(core: Core, cell: str, features: int, units: int, scheme: Any) -> Sub
 def tflm(core: Core, _cell: str, features: int, units: int, _scheme: Any) -> Subject:
     model, codes = random_tflite(features, (units,), OUTPUTS)
     chosen = tflm_kernel_set(core.kernels)
-    layout = Layout(features, OUTPUTS, (units,), cell="<i2", hidden="i1", code="i1")
+    layout = Layout.of(model, cell="<i2", hidden="i1", code="i1")
     sources, expected = write_c_tflm(model, kernel_set_name=core.kernels), trace(network(model, "tflm"), codes)
     return Subject(
         sources, layout, codes, expected, tflm_constant_bytes(model, chosen), tflm_state_bytes(model, chosen)

@@ -1,4 +1,5 @@
-"""The weights of layers, cell by cell: recurrent ones, and the dense layer that may stand between or around them.
+"""The weights of layers, cell by cell: recurrent ones, and those that may stand between or around them, dense and
+convolution.
 
 Shapes: F = features of the layer's input, H = units, G = gates of the cell. Kernels are (G, H, F), recurrent weights
 (G, H, H), gate by gate in the order of the cell's ``gates``. ``x`` is the layer's input and ``h`` its hidden state.
@@ -53,12 +54,27 @@ class _Weights:
         return {"bias": (len(self.gates), units)}
 
     @property
-    def features(self) -> int:
+    def columns(self) -> int:
+        """Inputs that a row of the kernel is over."""
         return int(self.kernel.shape[2])
+
+    @property
+    def span(self) -> int:
+        """Steps whose inputs those are."""
+        return 1
+
+    @property
+    def features(self) -> int:
+        return self.columns // self.span
 
     @property
     def units(self) -> int:
         return int(self.kernel.shape[1])
+
+    @property
+    def cells(self) -> int:
+        """Numbers a stream carries besides the hidden state, or with it in a finer format."""
+        return self.units
 
     @property
     def parameters(self) -> int:
@@ -206,8 +222,8 @@ class DenseLayerWeights(_Weights):
     bias: Float32
     activation: Activation = "linear"
 
-    cell, gates, matrices = "dense", ("n",), 1
-    arrays, numbers = ("kernel", "bias"), ("activation",)
+    cell, gates, matrices, arrays = "dense", ("n",), 1, ("kernel", "bias")
+    numbers: ClassVar[tuple[str, ...]] = ("activation",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,10 +233,49 @@ class DenseLayerWeights(_Weights):
             )
 
 
+@dataclass(frozen=True, eq=False)
+class ConvWeights(DenseLayerWeights):
+    """One causal convolution over time, of stride 1: a dense layer over the last ``taps`` steps of its input::
+
+        h' = f(W [x(t - taps + 1) … x(t)] + b)
+
+    Before the first step x is zero. What it carries is the inputs of the last ``taps - 1`` steps, the oldest first.
+
+    Args:
+        kernel: (1, H, taps·F), the oldest step first.
+        bias: (1, H).
+        activation: f.
+        taps: steps that the kernel spans, 2 or more.
+
+    Raises:
+        ModelError: if the shapes disagree, a value is not finite, or activation or taps are none that there are.
+    """
+
+    taps: int = 2
+
+    cell, numbers = "conv", ("activation", "taps")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.taps, int) or self.taps < 2 or self.columns % self.taps:
+            raise ModelError(
+                f"CONV kernel has {self.columns} columns for {self.taps} taps; expected 2 or more of as many columns"
+            )
+
+    @property
+    def span(self) -> int:
+        return self.taps
+
+    @property
+    def cells(self) -> int:
+        return self.columns - self.features
+
+
 RecurrentWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
 CellWeights = RecurrentWeights | DenseLayerWeights
 
 CELLS: dict[str, type[CellWeights]] = {
-    weights.cell: weights for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights)
+    weights.cell: weights
+    for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights, ConvWeights)
 }
 """Every kind of layer by its name."""

@@ -100,7 +100,7 @@ def export_bundle(prepared: Prepared, model_file: Path, directory: Path) -> Expo
                 project.name, model, project.export, facts, spread(learnt, project.export.calibration), unseen
             )
         else:
-            state = float_state_bytes([layer.units for layer in model.layers])
+            state = float_state_bytes(model.layers)
             contents = _Contents(float_files(model, unseen), state, {"float": model}, {}, _no_keras(model))
         accuracy = {name: evaluate(each, judged, project.task) for name, each in contents.models.items()}
         # Of all that was learnt from, not of what calibration took: with recordings left out, nothing lasts as long.

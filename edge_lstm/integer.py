@@ -133,6 +133,11 @@ class NativeLstm:
         return int(self.blocks[0].weights.shape[0]) // 4
 
     @property
+    def cells(self) -> int:
+        """Numbers of the cell state."""
+        return self.units
+
+    @property
     def scheme(self) -> Scheme:
         return "w8a16" if len(self.blocks) == 1 else "w8a8"
 
@@ -171,7 +176,7 @@ class NativeCell:
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
         shapes = [block.weights.shape for block in self.blocks]
-        expected = [(n * self.units, self.features if over == "x" else self.units) for n, over in self.rows]
+        expected = [(n * self.units, self.columns if over == "x" else self.units) for n, over in self.rows]
         if shapes != expected:
             raise ModelError(f"native {self.cell} blocks have shapes {shapes}; expected {expected}")
         if self.row_bits not in range(4, 13) or self.hidden_bits not in range(13):
@@ -181,12 +186,27 @@ class NativeCell:
             )
 
     @property
-    def features(self) -> int:
+    def columns(self) -> int:
+        """Codes of x that a row is over."""
         return int(self.blocks[0].weights.shape[1])
+
+    @property
+    def span(self) -> int:
+        """Steps whose codes those are."""
+        return 1
+
+    @property
+    def features(self) -> int:
+        return self.columns // self.span
 
     @property
     def units(self) -> int:
         return int(self.blocks[0].weights.shape[0]) // self.rows[0][0]
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: the hidden state in full precision."""
+        return self.units
 
     @property
     def reach(self) -> int:
@@ -274,14 +294,52 @@ class NativeDense(NativeCell):
             )
 
     @property
+    def cells(self) -> int:
+        """None: it remembers nothing."""
+        return 0
+
+    @property
     def reach(self) -> int:
         return self.reach_bits
 
 
-NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense
+@dataclass(frozen=True, eq=False)
+class NativeConv(NativeDense):
+    """A causal convolution: block (H, taps·F) over the codes of the last ``taps`` steps, the oldest first.
 
-NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense]] = {
-    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn, NativeDense)
+    Args:
+        taps: 2 or more.
+    """
+
+    taps: int
+
+    cell = "conv"
+    numbers = (*NativeDense.numbers, "taps")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.taps < 2 or self.columns % self.taps:
+            raise ModelError(f"native conv rows have {self.columns} columns; expected 2 or more taps of as many")
+
+    @property
+    def span(self) -> int:
+        return self.taps
+
+    @property
+    def kept(self) -> int:
+        """Codes that it carries: of the steps before."""
+        return self.columns - self.features
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: two int16 codes in each, the first in its lower half, and nought where one is left over."""
+        return -(-self.kept // 2)
+
+
+NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv
+
+NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv]] = {
+    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn, NativeDense, NativeConv)
 }
 """Every cell of the native arithmetic other than the LSTM, by its name."""
 
@@ -320,6 +378,8 @@ class TfliteLstm:
     hidden: Quant
     cell_exponent: int
 
+    cell: ClassVar[str] = "lstm"
+
     def __post_init__(self) -> None:
         for name, dtype in (
             ("kernel", np.int8),
@@ -337,6 +397,11 @@ class TfliteLstm:
     @property
     def units(self) -> int:
         return int(self.kernel.shape[1])
+
+    @property
+    def cells(self) -> int:
+        """Numbers of the cell state."""
+        return self.units
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,8 @@ such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and f
 A GRU that resets after its product makes rows over x and rows over h for the candidate; one that resets before it
 concatenates [x | r·h]. A FastGRNN's two blocks have one kernel, so its n is negated: u = σ(-W v - b) and
 m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c. A dense layer reads x
-as it comes; where it rectifies, the quantisation of h ends at 0.
+as it comes; where it rectifies, the quantisation of h ends at 0. A convolution is a dense layer over [c | x], where c
+is x of the steps before.
 """
 
 from __future__ import annotations
@@ -114,9 +115,13 @@ class _StepLayer:
         return self.gates[0].input
 
     @property
-    def state(self) -> tuple[Quant, ...]:
-        """Quantisations of what it carries."""
-        return (self.hidden, self._c())[: len(self.carries)]
+    def state(self) -> dict[str, tuple[int, Quant]]:
+        """Width and quantisation of what it carries, by name."""
+        parts = {"h": (self.units, self.hidden), "c": (self._cells(), self._c())}
+        return {name: parts[name] for name in self.carries}
+
+    def _cells(self) -> int:
+        return self.units
 
     def _c(self) -> Quant:
         return Quant(self.hidden.scale / FINE_STEPS)
@@ -261,7 +266,9 @@ class StepDense(_StepLayer):
 
     activation: str
 
-    kind, rows, numbers, carries = "dense", ("n",), ("activation",), ()
+    kind, rows = "dense", ("n",)
+    numbers: ClassVar[tuple[str, ...]] = ("activation",)
+    carries: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -285,6 +292,46 @@ class StepDense(_StepLayer):
         return DENSE_OUTPUTS[self.activation][1] or self.gates[0].output
 
 
+@dataclass(frozen=True, eq=False)
+class StepConv(StepDense):
+    """A causal convolution; its c is the codes of the steps before, the oldest first, in the quantisation of x.
+
+    Args:
+        gates: n (H, taps·F) over [c | x].
+        taps: 2 or more.
+
+    Raises:
+        ModelError: if the activation is not known or the taps do not fit.
+    """
+
+    taps: int
+
+    kind, numbers, carries = "conv", ("activation", "taps"), ("c",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.taps < 2 or self.columns % self.taps:
+            raise ModelError(f"a step CONV layer has {self.columns} columns; expected 2 or more taps of as many")
+
+    def _widths(self) -> list[int]:
+        return [self.columns]
+
+    def _cells(self) -> int:
+        return self.columns - self.features
+
+    def _c(self) -> Quant:
+        return self.source
+
+    @property
+    def columns(self) -> int:
+        """Codes that a row is over."""
+        return int(self.gates[0].weights.shape[1])
+
+    @property
+    def features(self) -> int:
+        return self.columns // self.taps
+
+
 DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
     "linear": (None, None),
     "relu": (None, None),
@@ -294,10 +341,10 @@ DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
 """Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
 
 
-StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense
+StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense | StepConv
 
 STEP_LAYERS: dict[str, type[StepLayer]] = {
-    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense)
+    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense, StepConv)
 }
 """Every kind of layer by its name."""
 

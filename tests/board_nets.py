@@ -15,9 +15,7 @@ from edge_lstm_export.c_source import write_c
 from edge_lstm_export.emulators import emulate, program
 from edge_lstm_export.emulators.base import BoardRun, Layout
 
-
-def layout_of(model: NativeModel) -> Layout:
-    return Layout(len(model.interface.channels), len(model.head.bias), tuple(layer.units for layer in model.layers))
+layout_of = Layout.of
 
 
 def check_core(
@@ -32,7 +30,7 @@ def check_core(
     """Every step of (T, C) codes on the emulated core; fails at the first value that is not the reference's."""
     core = load_core(core_name)
     image = program(core, write_c(model, kernel_set_name=kernels or core.kernels), toolchain, extra)
-    done = emulate(core, image, layout_of(model), [codes], None)
+    done = emulate(core, image, Layout.of(model), [codes], None)
     expected = trace(network(model), codes)
     found = done.traces[0]
     for layer, (h, c) in enumerate(found.states):

@@ -18,6 +18,7 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
+    NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeLayer,
@@ -95,11 +96,14 @@ def _random_cell(
         numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
         shares = {name: int(rng.integers(0, 32768)) for name in ("zeta", "nu")}
         numbers |= {**shares, "reach_bits": reach, "candidate": rng.integers(-32768, 32768, units)}
-    if kind is NativeDense:
+    if issubclass(kind, NativeDense):
         activation = str(rng.choice(get_args(Activation)))
         reach = int(rng.integers(0, 8)) if activation in ("linear", "relu") else 0
         numbers |= {"activation": activation, "reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
         numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+    if kind is NativeConv:
+        numbers["taps"] = int(rng.integers(2, 6))
+        below = np.tile(below, numbers["taps"])
     hidden = np.full(units, 128 if scheme == "w8a8" else 1 << (numbers["hidden_bits"] + reach))
     blocks = [_random_rows(rng, n * units, below if over == "x" else hidden) for n, over in kind.rows]
     return kind(tuple(blocks), **numbers)

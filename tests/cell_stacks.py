@@ -11,6 +11,7 @@ from models import float_model
 
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     FloatModel,
@@ -28,11 +29,13 @@ STACKS: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {
     "mixed": (5, tuple(zip(CELL_NAMES, (9, 8, 7, 6, 5), strict=True)), 3),
     "mixed keras": (5, (("rnn", 9), ("gru", 8), ("lstm", 7), ("gru-before", 6), ("gru", 5), ("lstm", 4)), 3),
     "mixed dense": (5, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 3),
+    "convolutions": (3, (("conv-relu-5", 7), ("conv-linear-2", 6), ("lstm", 8)), 3),
+    "convolution between": (4, (("gru", 6), ("conv-tanh-3", 5), ("rnn", 6), ("conv-relu-2", 5)), 2),
     "behind lstm": (4, (("lstm", 9), ("dense-relu", 6), ("dense-sigmoid", 5)), 2),
     "mixed backwards": (5, tuple(zip(CELL_NAMES[::-1], (5, 6, 7, 8, 9), strict=True)), 3),
 }
 """Name → features, (cell, units) of each layer, outputs. ``gru-before`` resets before the product;
-a dense layer is named with its activation."""
+a dense layer is named with its activation, a convolution with its taps too."""
 
 
 def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator) -> CellWeights:
@@ -51,6 +54,10 @@ def cell_weights(cell: str, features: int, units: int, rng: np.random.Generator)
         return RnnWeights(*arrays(1, 1))
     if cell.startswith("dense-"):
         return DenseLayerWeights(*arrays(1, 1)[::2], activation=cell.removeprefix("dense-"))
+    if cell.startswith("conv-"):
+        _, activation, taps = cell.split("-")
+        kernel = rng.normal(0, 1 / np.sqrt(features * int(taps)), (1, units, features * int(taps)))
+        return ConvWeights(kernel, rng.normal(0, 0.3, (1, units)), activation=activation, taps=int(taps))
     if cell == "fastgrnn":
         return FastGrnnWeights(*arrays(1, 2), zeta=0.83, nu=0.04)
     return LstmWeights(*arrays(4, 4))

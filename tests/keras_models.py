@@ -94,6 +94,8 @@ ALIKE = (
     *("batchnorm.keras", "batchnorm.h5", "batchnorm_behind.keras"),
     *("sigmoids.keras", "sigmoids.h5", "sigmoids_every.keras", "relu_head.keras", "tanh_head.keras"),
     *("embedding.keras", "embedding.h5", "embedding_graph.keras", "embedding_graph.h5"),
+    *("conv.keras", "conv.h5", "dilated.keras", "conv_of_one.keras", "conv_behind.keras", "conv_normalised.keras"),
+    *("conv_batchnorm.keras", "conv_scaled_first.keras", "conv_scaled_between.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
 REFUSED = {
@@ -107,7 +109,14 @@ REFUSED = {
     "embedded": "(Embedding): mask_zero is True: leaves out steps by their values",
     "masked_tokens": "(Embedding): mask_zero is True: leaves out steps by their values",
     "many_tokens": "(Embedding): has 300 tokens, the limit is 256; leave it out of the saved model",
-    "conv": "Conv1D",
+    "conv_valid": "padding is 'valid': leaves out the first steps of a sequence; set its padding to causal",
+    "conv_same": "padding is 'same': reads steps that a stream does not know yet",
+    "conv_strided": "strides is 2: gives fewer steps than it takes",
+    "conv_grouped": "groups is 3",
+    "conv_elu": "activation is 'elu'",
+    "conv_shifted": "zeros before the first step; put the normalisation behind it",
+    "conv_alone": "no recurrent layer",
+    "pooled": "MaxPooling1D): gives fewer steps than it takes",
     "lambda": "Lambda",
     "backwards": "go_backwards",
     "hard": "hard_sigmoid",
@@ -151,8 +160,12 @@ def main(folder: Path) -> None:
         spread = keras.initializers.RandomUniform(0.3, 3.0)
         started = {"moving_mean_initializer": "random_normal", "moving_variance_initializer": spread}
         return layers.BatchNormalization(
-            gamma_initializer=spread, beta_initializer="random_normal", **started, **options
+            gamma_initializer=spread, beta_initializer="random_normal", **(started | options)
         )
+
+    def conv(filters: int, size: int, **options: Any) -> Any:
+        bias = {"bias_initializer": "glorot_uniform"} if options.get("use_bias", True) else {}
+        return layers.Conv1D(filters, size, **({"padding": "causal"} | bias | options))
 
     def row(*stack: Any, batch_shape: Any = (None, None, FEATURES)) -> Any:
         return keras.Sequential([keras.Input(batch_shape=batch_shape), *stack])
@@ -218,6 +231,19 @@ def main(folder: Path) -> None:
         dense(),
     )
     write(row(*behind), "batchnorm_behind.keras")
+    for ending in (".keras", ".h5"):
+        write(row(conv(4, 3, activation="relu"), conv(5, 2), lstm(), dense()), f"conv{ending}")
+    write(
+        row(conv(4, 3, dilation_rate=2, activation="tanh", use_bias=False), lstm(every=True), dense()), "dilated.keras"
+    )
+    write(row(conv(6, 1, activation="relu", padding="same"), lstm(), dense()), "conv_of_one.keras")
+    write(row(lstm(every=True), conv(4, 4, activation="sigmoid"), layers.GRU(3), dense()), "conv_behind.keras")
+    write(row(learnt, conv(4, 3, activation="relu"), lstm(), dense()), "conv_normalised.keras")
+    squashed = conv(4, 3), batchnorm(), layers.Activation("relu"), layers.Dropout(0.2), lstm(), dense()
+    write(row(*squashed), "conv_batchnorm.keras")
+    write(row(batchnorm(), conv(4, 3, activation="relu"), lstm(), dense()), "conv_scaled_first.keras")
+    unshifted = batchnorm(center=False, moving_mean_initializer="zeros")
+    write(row(lstm(every=True), unshifted, conv(4, 3), layers.GRU(3), dense()), "conv_scaled_between.keras")
     wrapped = layers.GRUCell(5, reset_after=False), layers.GRUCell(4)
     for ending, inner in zip((".keras", ".h5"), wrapped, strict=True):
         write(row(layers.RNN(inner), dense()), f"wrapped_gru{ending}")
@@ -258,7 +284,14 @@ def main(folder: Path) -> None:
             layers.GRU(4, stateful=True, return_sequences=True), lstm(), dense(), batch_shape=(1, STEPS, FEATURES)
         ),
         "embedded": keras.Model(tokens, dense()(layers.GRU(4)(layers.Embedding(7, FEATURES, mask_zero=True)(tokens)))),
-        "conv": row(layers.Conv1D(4, 3), lstm(), dense()),
+        "conv_valid": row(layers.Conv1D(4, 3), lstm(), dense()),
+        "conv_same": row(layers.Conv1D(4, 3, padding="same"), lstm(), dense()),
+        "conv_strided": row(conv(4, 3, strides=2), lstm(), dense()),
+        "conv_grouped": row(conv(3, 3, groups=3), lstm(), dense()),
+        "conv_elu": row(conv(4, 3, activation="elu"), lstm(), dense()),
+        "conv_shifted": row(lstm(every=True), batchnorm(), conv(4, 3), layers.GRU(3), dense()),
+        "conv_alone": row(conv(4, 3), dense()),
+        "pooled": row(conv(4, 3), layers.MaxPooling1D(2), lstm(), dense()),
         "lambda": row(layers.Lambda(lambda x: x * 2), lstm(), dense()),
         "backwards": row(lstm(go_backwards=True), dense()),
         "hard": row(lstm(recurrent_activation="hard_sigmoid"), dense()),

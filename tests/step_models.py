@@ -22,6 +22,7 @@ from edge_lstm.integer_step import (
 from edge_lstm.model import (
     Activation,
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     DenseWeights,
     FastGrnnWeights,
@@ -56,6 +57,12 @@ def _dense_layer(activation: Activation) -> Callable[[Draw, int, int], CellWeigh
     )
 
 
+def _conv(taps: int, activation: Activation) -> Callable[[Draw, int, int], CellWeights]:
+    return lambda draw, units, features: ConvWeights(
+        draw(1.5 / np.sqrt(taps * features), 1, units, taps * features), draw(0.3, 1, units), activation, taps
+    )
+
+
 def _three(draw: Draw, matrices: int, gates: int, units: int, features: int) -> tuple[Any, Any, Any]:
     return (
         draw(1 / np.sqrt(features), matrices, units, features),
@@ -72,6 +79,8 @@ CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
     "fastgrnn": _fastgrnn(0.9, 0.02),
     "fastgrnn plain": _fastgrnn(1.0, 0.0),
     "fastgrnn wide": _fastgrnn(0.4, 0.7),
+    "conv 2": _conv(2, "relu"),
+    "conv 5": _conv(5, "tanh"),
     **{f"dense {activation}": _dense_layer(activation) for activation in get_args(Activation)},
 }
 """A cell with its choices → its layer. The wide FastGRNN leaves ±1 and needs coarse codes of its pull."""
@@ -79,6 +88,7 @@ CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
 STACKS = {
     "gru, rnn, lstm": (("gru", 7), ("rnn", 5), ("lstm", 6)),
     "lstm, fastgrnn, gru before, rnn": (("lstm", 6), ("fastgrnn wide", 5), ("gru before", 9), ("rnn", 4)),
+    "convolutions": (("conv 5", 7), ("conv 2", 6), ("lstm", 5), ("conv 2", 4)),
     "dense before, between and behind": (
         *(("dense relu", 7), ("gru", 6), ("dense linear", 5)),
         *(("dense sigmoid", 8), ("lstm", 6), ("dense tanh", 4)),

@@ -67,8 +67,7 @@ def check_core(
     """Every step of (T, C) codes on the emulated core; fails at the first value that is not the reference's."""
     core = load_core(core_name)
     image = program(core, write_c_tflm(model, kernel_set_name=kernel_set_name), toolchain, flags)
-    units = tuple(layer.units for layer in model.layers)
-    layout = Layout(len(model.interface.channels), len(model.head.bias), units, cell="<i2", hidden="i1", code="i1")
+    layout = Layout.of(model, cell="<i2", hidden="i1", code="i1")
     done = emulate(core, image, layout, [codes], None)
     assert_expected(model, codes, done.traces[0].outputs, done.traces[0].states)
     return done

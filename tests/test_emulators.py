@@ -76,7 +76,7 @@ def step_of(core, assembly, codes=(1,)):
     """A run of codes, one a step, on the core."""
     sources = {"model.h": f'#define ASSEMBLY "{assembly}"\n{MODEL}'.encode()}
     recordings = [np.array(codes)[:, None]]
-    return emulate(core, program(core, sources), Layout(1, 1, (1,)), recordings, None)
+    return emulate(core, program(core, sources), Layout(1, 1, (1,), (1,)), recordings, None)
 
 
 @pytest.mark.parametrize("core", EVERYWHERE, ids=core_id)
@@ -141,7 +141,7 @@ def test_states_and_outputs_are_those_of_every_step(core):
 def test_a_recording_and_a_window_begin_with_zero_state(core):
     sources = {"model.h": f'#define ASSEMBLY "nop"\n{MODEL}'.encode()}
     ones = np.ones((5, 1), int)
-    done = emulate(core, program(core, sources), Layout(1, 1, (1,)), [ones, ones[:2]], 3)
+    done = emulate(core, program(core, sources), Layout(1, 1, (1,), (1,)), [ones, ones[:2]], 3)
     assert [trace.outputs[:, 0].tolist() for trace in done.traces] == [[1, 2, 3, 1, 2], [1, 2]]
     assert len(done.counts) == 7
 
@@ -175,4 +175,4 @@ def test_without_qemu_the_package_to_install_is_named(monkeypatch):
     image = program(core, {"model.h": f'#define ASSEMBLY "nop"\n{MODEL}'.encode()})
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingDependencyError, match="it emulates mps3-an547; apt install qemu-system-arm"):
-        emulate(core, image, Layout(1, 1, (1,)), [np.ones((1, 1), int)], None)
+        emulate(core, image, Layout(1, 1, (1,), (1,)), [np.ones((1, 1), int)], None)

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 
 from edge_lstm.board import load_board
 from edge_lstm.cli import cli
+from edge_lstm.integer import NativeConv
 from edge_lstm_export.c_source import write_c
 from edge_lstm_export.fit import Shape
 from edge_lstm_export.fit_measured import measure
 from edge_lstm_export.size import flash_parts, link
 
-CELLS = (("gru", 12), ("dense", 6), ("rnn", 5))
+CELLS = (("gru", 12), ("dense", 6), ("conv", 7), ("rnn", 5))
 
 
 @pytest.mark.parametrize("board", ["nucleo-f446re", "arduino-uno"])
@@ -24,7 +25,10 @@ def test_noughts_take_what_weights_take(board: str) -> None:
     facts = load_board(board)
     real = random_gated(3, 4, CELLS, 3, "w8a16")
     cells, units = zip(*CELLS, strict=True)
-    found = measure(Shape(4, units, 3, labels=False, text_bytes=0, cells=cells), facts).on_board
+    convolution = real.layers[2]
+    assert isinstance(convolution, NativeConv)
+    shape = Shape(4, units, 3, labels=False, text_bytes=0, cells=cells, taps=convolution.taps)
+    found = measure(shape, facts).on_board
     image = link(write_c(real, kernel_set_name=facts.core.kernels), facts, labels=False)
     assert found.footprint.flash == flash_parts(image)
     counts = check_core(facts.core.name, real, random_codes(real, 20)).counts
@@ -45,6 +49,8 @@ def test_a_model_too_large_is_not_run() -> None:
     [
         (["--cell", "gru", "--units", "16"], "a step: "),
         (["--cell", "gru,lstm", "--units", "16"], "--cell names 2 layers, --units 1"),
+        (["--cell", "conv,gru", "--units", "8,16", "--taps", "5"], "a step: "),
+        (["--cell", "conv,gru", "--units", "8,16", "--taps", "1"], "taps is 1; give 2 to 64"),
         (["--cell", "vanilla", "--units", "16"], "--cell 'vanilla' is not known"),
     ],
 )

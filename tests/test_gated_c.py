@@ -27,10 +27,12 @@ STACK = [
     ("gru", 7),
     ("rnn", 9),
     ("dense", 6),
+    ("conv", 5),
     ("lstm", 5),
     ("gru-before", 8),
     ("fastgrnn", 3),
     ("dense", 3),
+    ("conv", 4),
     ("gru", 2),
 ]
 """Every cell, behind and before others, at odd and even sizes."""

@@ -86,9 +86,9 @@ def test_dense_layers_before_the_head_are_layers(files, tmp_path):
     rows = json.loads(run(files / "dense_behind.keras", "--check", "--json").stdout)["layers"]
     assert [(row["verdict"], row["note"]) for row in rows if row["kind"] in ("Dense", "Activation", "tanh")] == [
         ("taken", "6 units, a dense layer"),
-        ("passed over", "of the dense layer"),
+        ("passed over", "of the layer before it"),
         ("taken", "4 units, a dense layer"),
-        ("passed over", "of the dense layer"),
+        ("passed over", "of the layer before it"),
         ("taken", "3 outputs"),
     ]
 

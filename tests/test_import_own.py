@@ -41,6 +41,8 @@ MODELS = {
     "mixed backwards": named(stacked(3, MIXED[::-1], 2), window=25),
     "dense": named(stacked(3, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 2)),
     "dense behind": named(stacked(3, (("lstm", 9), ("dense-relu", 6), ("dense-sigmoid", 5)), 2), "regress"),
+    "convolutions": named(stacked(3, (("conv-relu-4", 6), ("conv-linear-2", 5), ("gru", 4)), 2)),
+    "convolution behind": named(stacked(3, (("lstm", 6), ("conv-tanh-3", 5)), 2), "tag"),
     "numbers": named(stacked(3, MIXED, 2), "regress", window=8),
     "forecast": named(stacked(3, MIXED, 2), "forecast", horizon=4, **AHEAD),
     "unscaled": named(stacked(3, MIXED, 2)).with_interface(scaling=Scaling.identity(3)),

@@ -38,6 +38,9 @@ MODELS: dict[str, FloatModel] = {
     "mixed": stacked(*STACKS["mixed keras"]),
     "mixed window": stacked(*STACKS["mixed keras"], window=STEPS),
     "dense": stacked(*STACKS["mixed dense"]),
+    "convolutions": stacked(*STACKS["convolutions"]),
+    "convolutions window": stacked(*STACKS["convolutions"], window=STEPS),
+    "convolution between": stacked(*STACKS["convolution between"]),
     "dense window": stacked(*STACKS["behind lstm"], window=STEPS),
     "physical targets": physical_targets(stacked(*STACKS["mixed keras"], kind="regress")),
 }

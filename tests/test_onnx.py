@@ -127,7 +127,8 @@ REORDERED_BOUND = 5e-5
 def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
     """GRU with both places of the reset and RNN are ops of ONNX; FastGRNN is one Scan."""
     features, layers, _ = STACKS[name]
-    content = onnx_model(stacked(*STACKS[name]))
+    model = stacked(*STACKS[name])
+    content = onnx_model(model)
     onnx.checker.check_model(content, full_check=True)
     graph = onnx.load_from_string(content).graph
     named = {"lstm": "LSTM", "gru": "GRU", "gru-before": "GRU", "rnn": "RNN", "fastgrnn": "Scan"}
@@ -142,7 +143,8 @@ def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
     }
     assert inputs.pop("x") == ["steps", "batch", features]
     states = {f"layer{k}/h": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell in named}
-    states |= {f"layer{k}/c": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell == "lstm"}
+    with_c = [k for k, (cell, _) in enumerate(layers) if cell == "lstm" or cell.startswith("conv")]
+    states |= {f"layer{k}/c": [1, "batch", model.layers[k].cells] for k in with_c}
     assert inputs == states
 
 

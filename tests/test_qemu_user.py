@@ -71,7 +71,7 @@ def step_of(name: str, assembly: str, codes: Sequence[int] = (1,), window: int |
     core = load_core(name)
     model = MODEL.format(assembly=assembly, clobbered=CLOBBERED[name])
     image = program(core, {"model.h": model.encode()})
-    return emulate(core, image, Layout(1, 1, (1,)), [np.array(codes)[:, None]], window)
+    return emulate(core, image, Layout(1, 1, (1,), (1,)), [np.array(codes)[:, None]], window)
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -136,7 +136,7 @@ def test_a_processor_that_qemu_does_not_know_is_said() -> None:
     core = replace(load_core("cortex-a72"), emulator={"name": "qemu-user", "cpu": "cortex-a99"})
     image = program(core, {"model.h": MODEL.format(assembly="nop", clobbered='"x9"').encode()})
     with pytest.raises(VerificationError, match="cortex-a99"):
-        emulate(core, image, Layout(1, 1, (1,)), [np.ones((1, 1), int)], None)
+        emulate(core, image, Layout(1, 1, (1,), (1,)), [np.ones((1, 1), int)], None)
 
 
 def test_without_qemu_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_without_qemu_the_package_to_install_is_named(monkeypatch: pytest.Monkey
     image = program(core, {"model.h": MODEL.format(assembly="nop", clobbered='"x9"').encode()})
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingDependencyError, match="it emulates cortex-a72; apt install qemu-user"):
-        emulate(core, image, Layout(1, 1, (1,)), [np.ones((1, 1), int)], None)
+        emulate(core, image, Layout(1, 1, (1,), (1,)), [np.ones((1, 1), int)], None)
 
 
 def test_the_plugin_compiles_with_the_compiler_that_pip_installs(monkeypatch: pytest.MonkeyPatch) -> None:

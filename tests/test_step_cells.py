@@ -25,7 +25,7 @@ from edge_lstm_export.npu import compile_with_vela, find_npu
 from edge_lstm_export.npu.edge_tpu import MAPPED
 from edge_lstm_export.tflite import step_tflite
 
-ALONE = {cell: ((cell, 9),) for cell in CELLS if cell != "lstm" and not cell.startswith("dense")}
+ALONE = {cell: ((cell, 9),) for cell in CELLS if cell != "lstm" and not cell.startswith(("dense", "conv"))}
 EVERY_MODEL = ALONE | STACKS
 KINDS = [
     (("gru", 5),),

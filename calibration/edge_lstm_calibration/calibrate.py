@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import CalibrationError
-from edge_lstm.model import CELLS, Float64, FloatModel, LstmWeights
+from edge_lstm.model import CELLS, ConvWeights, Float64, FloatModel, LstmWeights
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer
@@ -53,7 +53,8 @@ class Calibration:
         histograms: by (layer, tensor): x (per channel at layer 0), each gate's pre-activation, c and h; of an LSTM the
             two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any, and
             what ``step_tensors`` names; (layers, "y") for the head.
-        moments: by layer, of the vectors [x | h of the step before]; the head's are those of h.
+        moments: by layer, of the vectors [x | h of the step before], where x of a convolution is all that its rows are
+            over; the head's are those of h.
         reset_moments: by layer, of [x | r·h], of a GRU that resets before its product.
         observe: the observer that turns histograms into ranges.
         observer: its name.
@@ -116,9 +117,10 @@ def calibrate(
         if name in _WATCHED:
             count(layer, name, value)
         if name == "h_before":
-            moments.setdefault(layer, Moments()).add(np.concatenate([held[layer, "x"], value], axis=1))
+            x = held.get((layer, "window"), held[layer, "x"])
+            moments.setdefault(layer, Moments()).add(np.concatenate([x, value], axis=1))
             if (layer, "reset") in held:
-                both = np.concatenate([held[layer, "x"], held[layer, "reset"]], axis=1)
+                both = np.concatenate([x, held[layer, "reset"]], axis=1)
                 reset_moments.setdefault(layer, Moments()).add(both)
         elif name == "c" and isinstance(model.layers[layer], LstmWeights):
             added = held[layer, "i"] * held[layer, "g"]
@@ -180,7 +182,9 @@ def _data_warnings(model: FloatModel, recordings: Sequence[Array]) -> list[str]:
 
 def _range_warnings(model: FloatModel, histograms: dict[Key, Histogram]) -> list[str]:
     warnings = []
-    for layer in range(len(model.layers)):
+    for layer, weights in enumerate(model.layers):
+        if isinstance(weights, ConvWeights):
+            continue  # whose c is its inputs
         largest = float(np.abs([histograms[layer, "c"].low, histograms[layer, "c"].high]).max())
         if largest > 100.0:
             warnings.append(

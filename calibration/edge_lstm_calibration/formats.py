@@ -102,7 +102,7 @@ def _layer_price(layer: Layer, x: Columns, bits: int) -> float:
     if not isinstance(weights, LstmWeights):
         # Rows over x and over h are apart, and what they give has as many bits as their multipliers allow.
         over_x = _rows(weights.kernel)
-        lost += _strain(over_x, bias[: len(over_x)], x)
+        lost += _strain(over_x, bias[: len(over_x)], x.over(weights.span))
         if isinstance(weights, DenseLayerWeights):
             return lost
         over_h = _rows(weights.recurrent)

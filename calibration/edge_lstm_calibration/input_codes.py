@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.integer import Encoding, Quant
-from edge_lstm.model import Float64, FloatModel, LstmWeights, Scaling
+from edge_lstm.model import ConvWeights, Float64, FloatModel, LstmWeights, Scaling
 from edge_lstm_calibration.calibrate import Calibration, Moments
 
 STEPS = 240
@@ -39,6 +39,10 @@ class InputCodes:
         """Codes whose middle 240 steps span the calibrated range of each channel."""
         ranges = np.array([calibration.range(0, "x", k) for k in range(len(model.interface.channels))])
         low, high = ranges[:, 0], ranges[:, 1]
+        if isinstance(model.layers[0], ConvWeights):
+            # What it remembers before the first sample is zero, which then has to be the code 0.
+            high = np.maximum(np.abs(low), np.abs(high))
+            low = -high
         # A channel that never moved gets one scaled unit around it, so that a device's small change does not saturate.
         width = np.where(high - low < _STILL, 1.0, high - low)
         return cls((low + high) / 2, width / STEPS)

@@ -14,6 +14,7 @@ from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import (
     Affine,
+    NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeGru,
@@ -22,7 +23,7 @@ from edge_lstm.integer import (
     NativeRnn,
     Scheme,
 )
-from edge_lstm.model import CellWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights
+from edge_lstm.model import CellWeights, ConvWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Moved
 from edge_lstm_calibration.rows import Columns, quantise_blocks
@@ -40,7 +41,7 @@ class Place:
 
     Args:
         x, hidden: its columns.
-        gain, offset: (F,) how it reads its inputs, ``x = gain · u + offset``.
+        gain, offset: (columns of x,) how it reads its inputs, ``x = gain · u + offset``.
         hidden_bits: fraction bits of its hidden state.
         compensate: whether rounding spreads its errors.
     """
@@ -104,7 +105,7 @@ class _Rows:
 
     def __init__(self, layer: CellWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
         self._layer, self._calibration, self._place, self._row_bits = layer, calibration, place, row_bits
-        kernel = layer.kernel.astype(np.float64).reshape(-1, layer.features)
+        kernel = layer.kernel.astype(np.float64).reshape(-1, layer.columns)
         self._kernel = kernel * place.gain
         if not isinstance(layer, DenseLayerWeights):
             self._recurrent = layer.recurrent.astype(np.float64).reshape(-1, layer.units)
@@ -116,9 +117,12 @@ class _Rows:
         if isinstance(layer, GruWeights):
             return self._gru(layer, *formats)
         if isinstance(layer, DenseLayerWeights):
-            bias, features = layer.bias[0] + self._moved, slice(layer.features)
-            rows = self._block(slice(None), self._kernel, bias, place.x, features)
-            return NativeDense((rows,), *formats, layer.activation, reach_bits(layer, self._calibration, place.index))
+            bias, columns = layer.bias[0] + self._moved, slice(layer.columns)
+            rows = self._block(slice(None), self._kernel, bias, place.x, columns)
+            choices = layer.activation, reach_bits(layer, self._calibration, place.index)
+            if isinstance(layer, ConvWeights):
+                return NativeConv((rows,), *formats, *choices, layer.taps)
+            return NativeDense((rows,), *formats, *choices)
         both = self._summed(slice(None), layer.bias[0])
         if not isinstance(layer, FastGrnnWeights):
             return NativeRnn(both, *formats)

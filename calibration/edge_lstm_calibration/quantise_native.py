@@ -89,8 +89,8 @@ class _Wide(_Quantiser):
     def _layer(self, index: int, x: Columns, hidden: Columns, bits: int) -> NativeLayer:
         layer = self._float.layers[index]
         if not isinstance(layer, LstmWeights):
-            plain = np.ones(layer.features), np.zeros(layer.features)
-            place = Place(index, x, hidden, *plain, "w8a16", bits, self._compensate)
+            plain = np.ones(layer.columns), np.zeros(layer.columns)
+            place = Place(index, x.over(layer.span), hidden, *plain, "w8a16", bits, self._compensate)
             return quantise_gated(layer, self._calibration, place)
         gain, bias = np.repeat(GATE_GAIN, layer.units), layer.bias.reshape(-1)
         rows = quantise_rows(joint_rows(layer), bias, x.beside(hidden), gain, self._moments(index))
@@ -118,7 +118,8 @@ class _Narrow(_Quantiser):
                 folded = Folded.of(layer, self._calibration, index, *reading)
                 layers.append(NativeLstm(self._blocks(index, folded, x, hidden), layer.features, bits))
             else:
-                place = Place(index, x, hidden, *reading, "w8a8", bits, self._compensate)
+                gain, offset = (np.tile(part, layer.span) for part in reading)
+                place = Place(index, x.over(layer.span), hidden, gain, offset, "w8a8", bits, self._compensate)
                 layers.append(quantise_gated(layer, self._calibration, place))
             x, reading = hidden, (np.ones(layer.units), np.zeros(layer.units))
         return self._assemble(layers, x, codes.encoding(self._float.interface.scaling, -127))

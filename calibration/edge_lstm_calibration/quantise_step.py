@@ -17,6 +17,7 @@ from edge_lstm.integer_step import (
     DENSE_OUTPUTS,
     FINE_STEPS,
     TANH_OUTPUT,
+    StepConv,
     StepDense,
     StepFastGrnn,
     StepGru,
@@ -30,6 +31,7 @@ from edge_lstm.integer_step import (
 from edge_lstm.model import (
     GATES,
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     Float64,
@@ -59,7 +61,8 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     layers: list[StepLayer] = []
     for index, (layer, own) in enumerate(zip(model.layers, hidden, strict=True)):
         source = below if isinstance(layer, DenseLayerWeights) else own
-        reading = _reading(layer.features, below, source) if layers else codes.reading(source)
+        once = _reading(layer.features, below, source) if layers else codes.reading(source)
+        reading = np.tile(once[0], layer.span), np.tile(once[1], layer.span)
         rows = _Rows.of(layer, calibration, index, source, reading, compensate)
         layers.append(_QUANTISERS[type(layer)](layer, rows))
         below = own
@@ -199,7 +202,10 @@ def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
     squashed = DENSE_OUTPUTS[layer.activation][1] is not None
     # Without an operator behind it the block ends where h does, a rectified one at 0.
     target = rows.quant("n_pre" if squashed else "h")
-    return StepDense((_block(rows.weights[0], rows.bias[0], rows.source, target, rows.moved),), layer.activation)
+    gates = (_block(rows.weights[0], rows.bias[0], rows.source, target, rows.moved),)
+    if isinstance(layer, ConvWeights):
+        return StepConv(gates, layer.activation, layer.taps)
+    return StepDense(gates, layer.activation)
 
 
 def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
@@ -223,6 +229,7 @@ _QUANTISERS: dict[type, Callable[[Any, _Rows], StepLayer]] = {
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
     DenseLayerWeights: _dense,
+    ConvWeights: _dense,
 }
 
 

@@ -79,10 +79,10 @@ def _native_codes(layer: NativeLayer) -> dict[str, Code]:
     codes = {f"{gate}_pre": _pre(2 if gate in doubled else 1) for gate in layer.gates}
     low = -128 if layer.scheme == "w8a8" else -layer.hidden_limit
     high = 127 if layer.scheme == "w8a8" else layer.hidden_limit
-    return codes | {
-        "c": Code(2.0**-native.CELL_FRACTION_BITS, 0, -native.CELL_LIMIT, native.CELL_LIMIT - 1),
-        "h": Code(2.0**-layer.hidden_bits, 0, low, high),
-    }
+    # A dense layer keeps no c, and that of a convolution is its inputs, which are the layer's below.
+    cell = Code(2.0**-native.CELL_FRACTION_BITS, 0, -native.CELL_LIMIT, native.CELL_LIMIT - 1)
+    kept = {} if isinstance(layer, NativeDense) else {"c": cell}
+    return codes | kept | {"h": Code(2.0**-layer.hidden_bits, 0, low, high)}
 
 
 def _fused_codes(layer: TfliteLstm) -> dict[str, Code]:

@@ -48,6 +48,10 @@ class Columns:
     def beside(self, other: Columns) -> Columns:
         return Columns(np.concatenate([self.scale, other.scale]), np.concatenate([self.limit, other.limit]))
 
+    def over(self, steps: int) -> Columns:
+        """Those of as many steps side by side."""
+        return Columns(np.tile(self.scale, steps), np.tile(self.limit, steps))
+
 
 def hidden_columns(units: int, bits: int, reach_bits: int = 0) -> Columns:
     """A hidden state within ±2**reach_bits, in codes of ``bits`` bits and a sign, as the columns of the next block."""

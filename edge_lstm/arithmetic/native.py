@@ -21,6 +21,8 @@ hidden state in full precision in c, from which h is rounded; up(v) = sat16(v <<
               c = clamp(((z·c >> 16) << 1) + (w·n >> 7), ±2**(23 + reach))
     dense     c = σ(up(a)) << 8,  tanh(up(2a)) << 8,  clamp(a << (23 - b), ±2**(23 + reach)), or of max(a, 0) for relu
 
+A dense layer does not keep its c. A convolution is a dense layer whose x is the codes of its last steps side by side.
+
 Every shift is arithmetic (floor); the rounding half of the requantisation is in B. This module and the C kernels
 are the only two places where these rules are written, and they give equal bytes.
 """

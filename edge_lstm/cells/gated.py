@@ -1,7 +1,8 @@
-"""GRU, simple RNN, FastGRNN and the dense layer in floating point; their equations are in ``edge_lstm.cell_weights``.
+"""GRU, simple RNN, FastGRNN, dense, convolution in floating point; their equations are in ``edge_lstm.cell_weights``.
 
 Besides what every cell tells a tap, these tell ``over_x`` and ``over_h``: the rows over x and over h before they are
-added, because integers saturate each by itself; and a GRU that resets before its product tells ``reset``, which is r·h.
+added, because integers saturate each by itself; a GRU that resets before its product tells ``reset``, which is r·h; and
+a convolution ``window``, its last inputs side by side.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.cells.common import Array, CellTap, report, sigmoid
-from edge_lstm.model import DenseLayerWeights, FastGrnnWeights, GruWeights, RnnWeights
+from edge_lstm.model import ConvWeights, DenseLayerWeights, FastGrnnWeights, GruWeights, RnnWeights
 
 
 class _FloatCell:
@@ -95,12 +96,37 @@ class FloatDense:
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c  # remembers nothing
-        pre = x @ self._kernel + self._bias
-        h_new = self._activation(pre)
+        pre, h_new = self.rows(x)
         if tap is not None:
             tap("over_x", pre)
             report(tap, DenseLayerWeights.gates, x, h, (pre,), (h_new,), h_new, h_new)
         return h_new, h_new
+
+    def rows(self, x: Array) -> tuple[Array, Array]:
+        """(B, N) inputs → pre-activations and what the layer gives."""
+        pre = x @ self._kernel + self._bias
+        return pre, self._activation(pre)
+
+
+class FloatConv:
+    """Its c is the inputs of the steps before, (B, (taps - 1)·F), the oldest first."""
+
+    def __init__(self, weights: ConvWeights) -> None:
+        self.units, self._features, self._cells = weights.units, weights.features, weights.cells
+        self._dense = FloatDense(weights)
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        return np.zeros((batch, self.units)), np.zeros((batch, self._cells))
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        window = np.concatenate([c, x], axis=1)
+        c_new = window[:, self._features :]
+        pre, h_new = self._dense.rows(window)
+        if tap is not None:
+            tap("over_x", pre)
+            tap("window", window)
+            report(tap, ConvWeights.gates, x, h, (pre,), (h_new,), c_new, h_new)
+        return h_new, c_new
 
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {

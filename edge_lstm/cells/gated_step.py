@@ -1,4 +1,4 @@
-"""GRU, simple RNN, FastGRNN and the dense layer of the explicit-state step model, operator by operator; the equations
+"""GRU, simple RNN, FastGRNN, dense, convolution of the explicit-state step model, operator by operator; the equations
 are in ``edge_lstm.integer_step``.
 
 On (B, F) int8 codes. An operator of two int8 codes has 65,536 cases, so each is tabulated once and looked up ever
@@ -21,6 +21,7 @@ from edge_lstm.integer_step import (
     FINE_STEPS,
     SIGMOID_OUTPUT,
     TANH_OUTPUT,
+    StepConv,
     StepDense,
     StepFastGrnn,
     StepGru,
@@ -184,11 +185,37 @@ class StepDenseCell(_GatedStep):
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c
-        pre = self._rows(x)
-        h_new = self._table[pre + 128]
+        pre, h_new = self._squashed(x)
         if tap is not None:
             report(tap, StepDense.rows, x, h, (pre,), (h_new,), h_new, h_new)
         return h_new, h_new
+
+    def _squashed(self, x: Array) -> tuple[Array, Array]:
+        """Codes that the rows are over → pre-activations and the hidden state."""
+        pre = self._rows(x)
+        return pre, self._table[pre + 128]
+
+
+class StepConvCell(StepDenseCell):
+    """Its c is the codes of the steps before."""
+
+    def __init__(self, layer: StepConv, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
+        super().__init__(layer, arithmetic)
+        self._features = layer.features
+        self._cells, source = layer.state["c"]
+        self._still = source.zero
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        h, _ = super().zero_state(batch)
+        return h, np.full((batch, self._cells), self._still, np.int64)
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        window = np.concatenate([c, x], axis=1)
+        c_new = window[:, self._features :]
+        pre, h_new = self._squashed(window)
+        if tap is not None:
+            report(tap, StepConv.rows, x, h, (pre,), (h_new,), c_new, h_new)
+        return h_new, c_new
 
 
 class StepFastGrnnCell(_GatedStep):

@@ -1,4 +1,4 @@
-"""GRU, simple RNN, FastGRNN and the dense layer in ``edge_lstm.arithmetic.native``, where their steps are written."""
+"""GRU, simple RNN, FastGRNN, dense, convolution in ``edge_lstm.arithmetic.native``, where their steps are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.cells.common import AffineRows, Array, Cell, CellTap, report
-from edge_lstm.integer import Int32, NativeCell, NativeDense, NativeFastGrnn, NativeGru, NativeGruBefore, NativeRnn
+from edge_lstm.integer import (
+    Int32,
+    NativeCell,
+    NativeConv,
+    NativeDense,
+    NativeFastGrnn,
+    NativeGru,
+    NativeGruBefore,
+    NativeRnn,
+)
 
 
 class _NativeCell:
@@ -92,19 +101,44 @@ class NativeDenseLayer(_NativeCell):
 
     def __init__(self, layer: NativeDense) -> None:
         super().__init__(layer)
-        self._activation, self._reach_bits = layer.activation, layer.reach_bits
+        self._activation, self._reach_bits, self._cells = layer.activation, layer.reach_bits, layer.cells
+
+    def zero_state(self, batch: int) -> tuple[Array, Array]:
+        return np.zeros((batch, self.units), np.int32), np.zeros((batch, self._cells), np.int32)
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
-        del c  # remembers nothing
+        pre, n, h_new = self._squashed(x)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (pre,), (n,), c, h_new)
+        return h_new, c
+
+    def _squashed(self, x: Array) -> tuple[Int32, Int32, Int32]:
+        """Codes that the rows are over → pre-activations, their values and the hidden state."""
         a = native.saturate16(self._over_x(x))
         pre = self._pre(2 * a if self._activation == "tanh" else a)
         if self._activation in ("tanh", "sigmoid"):
             n = _tanh(pre) if self._activation == "tanh" else _sigmoid(pre)
-            c_new = np.asarray(n << 8, np.int32)
+            full = np.asarray(n << 8, np.int32)
         else:
             n = _relu(a) if self._activation == "relu" else a
-            c_new = native.widen_rows(n, self._layer.row_bits, self._reach_bits)
-        h_new = self._show(c_new)
+            full = native.widen_rows(n, self._layer.row_bits, self._reach_bits)
+        return pre, n, self._show(full)
+
+
+class NativeConvLayer(NativeDenseLayer):
+    """Its c is memory of int16 codes, those of the steps before, the oldest first."""
+
+    def __init__(self, layer: NativeConv) -> None:
+        super().__init__(layer)
+        self._features, self._kept = layer.features, layer.kept
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        before = np.ascontiguousarray(c).view(np.int16)[:, : self._kept]
+        window = np.concatenate([before, np.asarray(x, np.int16)], axis=1)
+        codes = np.zeros((len(window), 2 * self._cells), np.int16)
+        codes[:, : self._kept] = window[:, self._features :]
+        c_new = codes.view(np.int32)
+        pre, n, h_new = self._squashed(window)
         if tap is not None:
             report(tap, self._layer.gates, x, h, (pre,), (n,), c_new, h_new)
         return h_new, c_new
@@ -128,5 +162,6 @@ NATIVE_STEPS: dict[type, Callable[[Any], Cell]] = {
     NativeRnn: NativeRnnCell,
     NativeFastGrnn: NativeFastGrnnCell,
     NativeDense: NativeDenseLayer,
+    NativeConv: NativeConvLayer,
 }
 """The step of each kind of layer."""

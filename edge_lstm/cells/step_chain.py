@@ -8,10 +8,18 @@ from typing import Any
 
 from edge_lstm.arithmetic.tflite_ops import TfliteArithmetic
 from edge_lstm.cells.common import Array, Cell, CellTap
-from edge_lstm.cells.gated_step import StepDenseCell, StepFastGrnnCell, StepGruCell, StepRnnCell, times_constant
+from edge_lstm.cells.gated_step import (
+    StepConvCell,
+    StepDenseCell,
+    StepFastGrnnCell,
+    StepGruCell,
+    StepRnnCell,
+    times_constant,
+)
 from edge_lstm.cells.lstm_step import StepCell
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import (
+    StepConv,
     StepDense,
     StepFastGrnn,
     StepGru,
@@ -29,6 +37,7 @@ STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepRnn: StepRnnCell,
     StepFastGrnn: StepFastGrnnCell,
     StepDense: StepDenseCell,
+    StepConv: StepConvCell,
 }
 """The step of each kind of layer."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option("--board", help="A name, or the path of a .toml file.  [default: the project's]")
 @click.option("--units", help="Of each layer, such as 32 or 32,16.  [default: the project's]")
 @click.option("--cell", help="Of all layers, or of each, such as gru or gru,lstm.  [default: the project's, or lstm]")
+@click.option("--taps", type=int, help="Steps that each conv layer spans.  [default: the project's, or 3]")
 @click.option("--features", type=int, help="Channels of a sample.  [default: the data's]")
 @click.option("--outputs", type=int, help="Labels or values.  [default: the data's]")
 @click.option("--scheme", help="w8a16 or w8a8.  [default: the project's]")
@@ -57,6 +58,7 @@ def _shape(
     project: Project | None,
     units: str | None,
     cell: str | None,
+    taps: int | None,
     features: int | None,
     outputs: int | None,
     scheme: str | None,
@@ -73,13 +75,15 @@ def _shape(
         interface = prepare(project).interface()
         shape, rate = shape_of(interface, project.training.units, project.export.scheme), interface.rate_hz
     if project is not None:
-        shape = replace(shape, cells=project.training.cells)
+        shape = replace(shape, cells=project.training.cells, taps=project.training.taps)
     if units is not None:
         shape = replace(shape, units=_units(units))
     if cell is not None:
         shape = replace(shape, cells=_cells(cell, len(shape.units)))
     elif project is not None and len(shape.cells) != len(shape.units):
         shape = replace(shape, cells=_cells(",".join(dict.fromkeys(shape.cells)), len(shape.units)))
+    if taps is not None:
+        shape = replace(shape, taps=taps)
     if features is not None:
         shape = replace(shape, features=features)
     if outputs is not None:

@@ -16,7 +16,14 @@ from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnWeight
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """Cell → gates, which other programs keep above each other. FastGRNN is not here: no program has a layer of it."""
 
-NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "simple RNN", "fastgrnn": "FastGRNN", "dense": "dense layer"}
+NAMES = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "simple RNN",
+    "fastgrnn": "FastGRNN",
+    "dense": "dense layer",
+    "conv": "convolution",
+}
 """Cell → what people call it."""
 
 

@@ -39,9 +39,17 @@ class Recurrent:
 
 @dataclass(frozen=True, eq=False)
 class DenseLayer:
-    """A dense layer before the head, at every step there is."""
+    """A dense layer before the head, at every step there is, or a convolution."""
 
     weights: DenseLayerWeights
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A causal convolution over ``taps`` steps before what squashes it: rows (H, taps·F), the oldest step first."""
+
+    rows: DenseWeights
+    taps: int
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Largest:
     """At the end: which output is the largest, a label. A stream tells it anyway, so the model keeps the outputs."""
 
 
-Does = Normalise | Recurrent | DenseLayer | LastStep | DenseWeights | Stretch | Activation | Largest
+Does = Normalise | Recurrent | DenseLayer | Convolution | LastStep | DenseWeights | Stretch | Activation | Largest
 
 
 @dataclass(frozen=True, eq=False)

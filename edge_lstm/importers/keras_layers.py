@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers import convolutions
 from edge_lstm.importers.cells import GATES, Rows, cell_weights, described
 from edge_lstm.importers.chain import (
     Activation,
     Array,
+    Convolution,
     DenseLayer,
     Does,
     Normalise,
@@ -175,6 +177,47 @@ def _dense(layer: Layer, features: int | None, weights: Weights) -> tuple[list[P
     return found, units if isinstance(units, int) else None
 
 
+def _convolution(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    config = layer.config
+    size, strides, dilation = (_one(config.get(key, 1)) for key in ("kernel_size", "strides", "dilation_rate"))
+    activation, units = config.get("activation") or "linear", config.get("filters")
+
+    def build() -> Does:
+        _probabilities(activation)
+        for key, wanted, why in CONV_RULES:
+            _require(config, key, wanted, why)
+        if strides != 1:
+            raise ModelError(f"strides is {strides!r}: {convolutions.STRIDES}")
+        count = _width(units, "filters")
+        taps = convolutions.span(_width(size, "kernel_size"), _width(dilation, "dilation_rate"))
+        padding = config.get("padding", "valid")
+        if taps > 1 and padding != "causal":
+            why = convolutions.VALID if padding == "valid" else convolutions.AHEAD
+            raise ModelError(f"padding is {padding!r}: {why}")
+        kernel = weights("kernel", 0, (size, features, count))
+        bias = weights("bias", 1, (count,)) if config.get("use_bias", True) else np.zeros(count)
+        return convolutions.convolution(kernel.transpose(2, 0, 1), bias, dilation)
+
+    made, width = part(layer.name, layer.kind, build), units if isinstance(units, int) else None
+    if made.obstacle or width is None:
+        return [made], width
+    taps = made.does.taps if isinstance(made.does, Convolution) else 1
+    made = replace(made, note=convolutions.described(width, taps))
+    return [made, *_activation_parts(layer, activation)], width
+
+
+def _one(value: Any) -> Any:
+    """A number that Keras keeps in a list of one."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
+CONV_RULES = (
+    ("data_format", "channels_last", "expected (batch, steps, features); train it so"),
+    ("groups", 1, convolutions.GROUPS),
+)
+"""Key of a convolution's configuration, what it must be, and why."""
+
+
 def _probabilities(name: Any) -> Activation | None:
     if name == "linear":
         return None
@@ -273,6 +316,7 @@ TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | 
     "Softmax": _activation,
     "Normalization": _normalisation,
     "BatchNormalization": _batch_normalisation,
+    "Conv1D": _convolution,
 }
 
 _TRAINING_ONLY = "acts in training alone"
@@ -296,7 +340,15 @@ REFUSED = {
     "Masking": MASKS,
     "Lambda": "is code, which is never run; replace it by a layer",
     "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "Conv1D": "cannot be imported; let the recurrent layer take the samples themselves",
+    **dict.fromkeys(("SeparableConv1D", "DepthwiseConv1D"), "is another convolution; train a Conv1D, causal"),
+    **dict.fromkeys(
+        ("MaxPooling1D", "AveragePooling1D"),
+        "gives fewer steps than it takes, so that a stream would pause; leave it out",
+    ),
+    **dict.fromkeys(
+        ("GlobalAveragePooling1D", "GlobalMaxPooling1D"),
+        "looks back on all steps of a sequence; take the last step of the recurrent layer, which remembers them",
+    ),
     "Sequential": "is a model within the model; put its layers in the row themselves",
     "Functional": "is a model within the model; put its layers in the row themselves",
 }

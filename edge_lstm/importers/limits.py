@@ -20,6 +20,9 @@ LARGEST_BYTES = 256 * 2**20
 MOST_UNITS = 4096
 """Of a layer: at this width its recurrent weights alone fill ``LARGEST_BYTES``."""
 
+MOST_TAPS = 256
+"""Of a convolution: steps that a device has to keep."""
+
 MOST_MEMBERS = 10_000
 """Of a zip file; each costs memory before any is read."""
 

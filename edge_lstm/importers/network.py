@@ -14,6 +14,7 @@ from edge_lstm.importers.chain import (
     Activation,
     Array,
     Chain,
+    Convolution,
     DenseLayer,
     Does,
     Largest,
@@ -26,7 +27,7 @@ from edge_lstm.importers.chain import (
 )
 from edge_lstm.importers.dense_layers import affine, with_dense_layers
 from edge_lstm.importers.scales import with_scales_taken_in
-from edge_lstm.model import CellWeights, DenseLayerWeights, DenseWeights, Scaling
+from edge_lstm.model import CellWeights, ConvWeights, DenseLayerWeights, DenseWeights, Scaling
 
 Verdict = Literal["taken", "passed over", "in the way"]
 
@@ -100,7 +101,7 @@ def network_of(chain: Chain, path: Path) -> Found:
     units, features = layers[-1].weights.units, layers[0].weights.features
     head = next((does for does in doing if isinstance(does, DenseWeights)), None)
     last = layers[-1].weights
-    squashed = last.activation if head is None and isinstance(last, DenseLayerWeights) else "linear"
+    squashed = last.activation if head is None and isinstance(last, DenseLayerWeights | ConvWeights) else "linear"
     head = head or dense_weights(np.eye(units), np.zeros(units))
     probabilities = next((d.name for d in doing if isinstance(d, Activation) and d.name in _PROBABILITIES), None)
     head, target_scaling = _stretched(head, (does for does in doing if isinstance(does, Stretch)))
@@ -180,6 +181,8 @@ def _judged(chain: Chain) -> Iterator[Part]:
 def _misplaced(does: Does, walk: _Walk) -> str:
     if isinstance(does, LastStep):
         return "" if walk.every_step else "picks a step where one alone is left; remove it"
+    if isinstance(does, Convolution):
+        return ""  # in the way of which something else is
     place = _PLACES[type(does)]
     if isinstance(does, Stretch) and walk.place < _PLACES[DenseWeights]:
         return "scales hidden states; only an input or the outputs of a head can be scaled, put it there"
@@ -188,7 +191,8 @@ def _misplaced(does: Does, walk: _Walk) -> str:
     takes = _takes(does)
     if takes is not None and walk.width is not None and takes != walk.width:
         return f"takes {takes} numbers a step but is given {walk.width}; save the model again"
-    if isinstance(does, Recurrent) and not walk.every_step:
+    sequence = isinstance(does, Recurrent) or (isinstance(does, DenseLayer) and does.weights.span > 1)
+    if sequence and not walk.every_step:
         return "takes a sequence but is given its last step; make the layer before it return sequences"
     if isinstance(does, Activation) and does.name not in _PROBABILITIES:
         return f"is {does.name} of hidden states at the end; put a dense layer before it"
@@ -219,7 +223,7 @@ def _advance(part: Part, walk: _Walk) -> None:
         walk.width = None
     elif isinstance(does, LastStep):
         walk.every_step = False
-    elif does is not None:
+    elif does is not None and not isinstance(does, Convolution):
         walk.place = max(walk.place, _PLACES[type(does)])
     if isinstance(does, Normalise):
         walk.width = _channels(does) or walk.width

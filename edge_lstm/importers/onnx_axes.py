@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers import onnx_conv
 from edge_lstm.importers.chain import BATCH_FIRST, Does, LastStep
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 
@@ -107,7 +108,11 @@ def slice_(node: Node) -> Taken:
     if any(step != 1 for step in _numbers(node, "steps", 4)) or not len(starts) == len(ends) == len(places):
         raise ModelError("takes steps at intervals; only the last step (-1) can be taken")
     axes, does = list(node.axes), None
-    for start, end, place in zip(starts, ends, places, strict=True):
+    for start, end, place in zip(starts, ends, (place % len(axes) for place in places), strict=True):
+        shorter = onnx_conv.without_steps_behind(tuple(axes), place, start, end)
+        if shorter is not None:
+            axes = list(shorter)
+            continue
         axis = axes[place]
         to_end = end >= _END or (axis == "time" and node.graph.steps is not None and end >= node.graph.steps)
         if (start == 0 and to_end) or axis == "one":

@@ -107,7 +107,8 @@ def _parts(row: list[tuple[Any, int]], around: Graph, axes: Axes) -> tuple[list[
         if proto.op_type == "Add" and parts and parts[-1].kind == "MatMul" and not parts[-1].obstacle:
             parts[-1:] = with_bias(parts[-1], proto, around.constants)
             continue
-        layers = layers or proto.op_type in (*STEPPING, "MatMul", "Gemm") or is_embedding(proto, around.constants)
+        weighty = proto.op_type in (*STEPPING, "MatMul", "Gemm", "Conv")
+        layers = layers or weighty or is_embedding(proto, around.constants)
         made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not layers))
         parts.append(made)
     return parts, axes
@@ -143,7 +144,7 @@ def _back(name: str, makers: Any, constants: Constants, inputs: Any) -> tuple[li
         data = [n for n in node.input if n and n not in constants]
         if node.op_type in OPERATORS:
             data = list(node.input[:1])
-        if node.op_type == "Scan":  # the states come first
+        if node.op_type in ("Scan", "Concat"):  # the states come first
             data = list(node.input[-1:])
         if node.op_type == "Loop":
             return row[::-1], None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import onnx_axes
+from edge_lstm.importers import onnx_axes, onnx_conv
 from edge_lstm.importers.chain import (
     Activation,
     Array,
@@ -212,6 +212,9 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     "Identity": _nothing,
     "Dropout": _nothing,
     "Cast": _cast,
+    "Conv": onnx_conv.conv,
+    "Pad": onnx_conv.pad,
+    "Concat": onnx_conv.concat,
 }
 
 UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and Gemm alone"
@@ -220,7 +223,6 @@ UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and Gemm alone"
 REFUSED = {
     "Loop": f"{PROGRAM}, or import the file that this was made of",
     "If": "chooses while it runs; export one way of it",
-    "Conv": "cannot be imported; let the recurrent layer take the samples themselves",
     "DynamicQuantizeLinear": "is quantised already; export the float model",
     "DequantizeLinear": "is quantised already; export the float model",
 }

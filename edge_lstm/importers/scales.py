@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.chain import Array, LastStep, Part, Recurrent, Stretch, dense_weights, quiet, single
+from edge_lstm.importers.chain import (
+    Array,
+    Convolution,
+    LastStep,
+    Normalise,
+    Part,
+    Recurrent,
+    Stretch,
+    dense_weights,
+    quiet,
+    single,
+)
 from edge_lstm.model import DenseWeights, RecurrentWeights
 
 
@@ -30,13 +41,16 @@ def normalising(gain: Array, offset: Array, mean: Array, variance: Array, epsilo
 def with_scales_taken_in(parts: Sequence[Part]) -> list[Part]:
     """The parts without scalings that a layer or a head behind can take in.
 
-    One right behind a dense part is left to it, and one behind the head scales outputs.
+    One right behind a dense part or a convolution is left to it, and one behind the head scales outputs. Before a
+    convolution that comes first, it scales the channels.
     """
     made = list(parts)
     for k, part in enumerate(made):
         if isinstance(part.does, Stretch) and not _behind_dense(made[:k]):
             at = _next(made, k + 1)
-            if at is not None:
+            if at is not None and isinstance(made[at].does, Convolution) and _first(made[:k]):
+                made[k] = _of_channels(part, part.does)
+            elif at is not None:
                 made[at] = _taken_in(made[at], part.does)
                 made[k] = replace(part, does=None, note="in the weights of the layer behind it")
     return made
@@ -44,13 +58,27 @@ def with_scales_taken_in(parts: Sequence[Part]) -> list[Part]:
 
 def _behind_dense(before: Sequence[Part]) -> bool:
     nearest = next((p.does for p in reversed(before) if not isinstance(p.does, LastStep | Stretch | None)), None)
-    return isinstance(nearest, DenseWeights)
+    return isinstance(nearest, DenseWeights | Convolution)
+
+
+def _first(before: Sequence[Part]) -> bool:
+    return all(isinstance(p.does, Normalise | None) and not p.obstacle for p in before)
+
+
+def _of_channels(part: Part, scale: Stretch) -> Part:
+    """``x · s + o`` is ``(x + o / s) / (1 / s)``; zeros before the first step are zeros of what it gives."""
+    if not (scale.scale > 0).all():
+        return replace(
+            part, does=None, obstacle="turns the sign of a channel, which a scaling here does not; train again"
+        )
+    offset, by = np.broadcast_arrays(scale.offset, scale.scale)
+    return replace(part, does=Normalise(-offset / by, 1 / by), note="becomes the scaling of the channels")
 
 
 def _next(parts: Sequence[Part], start: int) -> int | None:
     """The layer or head that is given what was scaled; None if there is something else before it."""
     for k in range(start, len(parts)):
-        if isinstance(parts[k].does, Recurrent | DenseWeights):
+        if isinstance(parts[k].does, Recurrent | DenseWeights | Convolution):
             return k
         if parts[k].obstacle or not isinstance(parts[k].does, LastStep | Stretch | None):
             return None
@@ -63,6 +91,8 @@ def _taken_in(part: Part, scale: Stretch) -> Part:
     try:
         if isinstance(does, Recurrent):
             return replace(part, does=replace(does, weights=_recurrent(does.weights, scale)))
+        if isinstance(does, Convolution):
+            return replace(part, does=_convolution(does, scale))
         columns = _columns(scale, does.weights.shape[1])
         return replace(part, does=dense_weights(does.weights * columns[0], does.bias + does.weights @ columns[1]))
     except ModelError as error:
@@ -73,6 +103,14 @@ def _recurrent(weights: RecurrentWeights, scale: Stretch) -> RecurrentWeights:
     by, offset = _columns(scale, weights.features)
     kernel = weights.kernel.astype(np.float64)
     return replace(weights, kernel=single(kernel * by), bias=single(weights.bias + kernel @ offset))
+
+
+def _convolution(does: Convolution, scale: Stretch) -> Convolution:
+    rows = does.rows.weights
+    by, offset = _columns(scale, rows.shape[1] // does.taps)
+    if offset.any():
+        raise ModelError("is given what was shifted, but zeros before the first step; put the normalisation behind it")
+    return replace(does, rows=dense_weights(rows * np.tile(by, does.taps), does.rows.bias))
 
 
 def _columns(scale: Stretch, width: int) -> tuple[Array, Array]:

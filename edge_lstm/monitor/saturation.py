@@ -57,7 +57,8 @@ class States:
         layers = len(model.layers)
         self._rows: dict[tuple[int, str], list[int]] = {}
         codes = tensor_codes(model)
-        wanted = [(layer, tensor) for layer in range(layers) for tensor in ("c", "h")] + [(layers, "y")]
+        states = [(layer, tensor) for layer in range(layers) for tensor in ("c", "h") if (layer, tensor) in codes]
+        wanted = [*states, (layers, "y")]
         self._limits = {key: (codes[key].low, codes[key].high) for key in wanted}
         self._rows = {key: [0, 0] for key in wanted}
         self._head: Callable[[Any], Any] = network(
@@ -69,7 +70,8 @@ class States:
         """Look at the state behind a step; the outputs are computed from it, since runtimes give them away."""
         self.steps += 1
         for layer, (h, c) in enumerate(state):
-            self._count((layer, "c"), c)
+            if (layer, "c") in self._limits:
+                self._count((layer, "c"), c)
             self._count((layer, "h"), h)
         self._count((len(state), "y"), self._head(np.asarray(state[-1][0], np.int64)[None]))
 

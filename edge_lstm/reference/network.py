@@ -12,7 +12,7 @@ from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fused import RULES, FusedRules
 from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.common import AffineRows, Cell, CellTap
-from edge_lstm.cells.gated import FloatDense, FloatFastGrnn, FloatGru, FloatRnn
+from edge_lstm.cells.gated import FloatConv, FloatDense, FloatFastGrnn, FloatGru, FloatRnn
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
 from edge_lstm.cells.native_gated import NATIVE_STEPS
 from edge_lstm.cells.step_chain import step_cells
@@ -20,6 +20,7 @@ from edge_lstm.errors import ModelError
 from edge_lstm.integer import Affine, Arithmetic, NativeLstm, NativeModel, TfliteDense, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import (
+    ConvWeights,
     DenseLayerWeights,
     DenseWeights,
     FastGrnnWeights,
@@ -43,6 +44,7 @@ FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
     RnnWeights: FloatRnn,
     FastGrnnWeights: FloatFastGrnn,
     DenseLayerWeights: FloatDense,
+    ConvWeights: FloatConv,
 }
 """The step of each kind of layer in floating point."""
 

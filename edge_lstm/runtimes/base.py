@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from edge_lstm.integer import Arithmetic
 
 Array = NDArray[Any]
 State = tuple[tuple[Array, Array], ...]
-"""(h, c) of each layer, (H,) each, in the runtime's own integers."""
+"""(h, c) of each layer, (H,) and (cells,), in the runtime's own integers."""
 
 
 class Runtime(Protocol):
@@ -37,6 +38,12 @@ class Runtime(Protocol):
     def get_state(self) -> State: ...
 
     def set_state(self, state: State) -> None: ...
+
+
+def layers_in_a_row(counts: Sequence[int]) -> list[slice]:
+    """Where each layer's numbers are in memory that holds those of all, layer after layer."""
+    ends = np.cumsum(counts)
+    return [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
 
 
 def fitting(values: Any, dtype: Any, width: int, what: str) -> Array:

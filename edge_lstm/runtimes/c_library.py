@@ -16,13 +16,13 @@ import numpy as np
 from edge_lstm.errors import BundleError, InputError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.model import GATES
-from edge_lstm.runtimes.base import Array, State, fitting
+from edge_lstm.runtimes.base import Array, State, fitting, layers_in_a_row
 from edge_lstm.runtimes.said import STEP_BYTES, said_bytes
 
-VERSION = 4
+VERSION = 5
 """Of the interface in ``kernels/el_host.c``."""
 
-_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps")
+_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps", "cells")
 TAPPED = (*(f"{gate}_pre" for gate in GATES), *GATES)
 """Order of a layer's taps."""
 
@@ -55,7 +55,7 @@ class CLibrary:
         self.arithmetic: Arithmetic = "float" if floating else "native"
         self.channels, self.outputs = library.shape["channels"], library.shape["outputs"]
         self.has_taps = bool(library.shape["taps"])
-        self._path, self._library, self._units = path, library, library.units
+        self._path, self._library = path, library
         self._code = np.dtype(np.float32 if floating else np.int16)
         self._cell = np.dtype(np.float32 if floating else np.int32)
         self._memory = np.zeros(library.shape["state_bytes"], np.uint8)
@@ -153,15 +153,14 @@ class CLibrary:
 
     def _views(self) -> tuple[list[Array], list[Array], list[Array]]:
         """Hidden and cell state and taps of each layer, in the memory of the state; see ``model.h``."""
-        total = sum(self._units)
-        cell_bytes, code_bytes = total * self._cell.itemsize, self._code.itemsize
+        total, cells = self._library.shape["units"], self._library.shape["cells"]
+        cell_bytes, code_bytes = cells * self._cell.itemsize, self._code.itemsize
         cell = self._memory[:cell_bytes].view(self._cell)
         codes = self._memory[cell_bytes : len(self._memory) // code_bytes * code_bytes].view(self._code)
         taps = codes[total : 9 * total] if self.has_taps else np.zeros(8 * total, self._code)
-        ends = np.cumsum(self._units)
-        spans = [slice(end - units, end) for end, units in zip(ends, self._units, strict=True)]
+        spans = layers_in_a_row(self._library.units)
         tapped = [taps[8 * s.start : 8 * s.stop].reshape(8, -1) for s in spans]
-        return [codes[s] for s in spans], [cell[s] for s in spans], tapped
+        return [codes[s] for s in spans], [cell[s] for s in layers_in_a_row(self._library.cells)], tapped
 
     def _rows(self, values: Any, dtype: np.dtype[Any], width: int) -> Array:
         array = np.asarray(values)
@@ -266,7 +265,9 @@ class _Library:
         ):
             function = getattr(calls, name)
             function.argtypes, function.restype = arguments, None
-        self.units = [int(calls.el_host_units(layer)) for layer in range(self.shape["layers"])]
+        layers = range(self.shape["layers"])
+        self.units = [int(calls.el_host_units(layer)) for layer in layers]
+        self.cells = [int(calls.el_host_cells(layer)) for layer in layers]
         self.said_bytes = said_bytes(self.shape["outputs"], 4 if self.shape["floating"] else 2)
         function = getattr(holding, "el_host_push_list", None)
         self._method = (

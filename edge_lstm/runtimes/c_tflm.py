@@ -27,7 +27,7 @@ class CTflmLibrary:
             self._calls = ctypes.CDLL(str(path))
         except OSError as error:
             raise BundleError(f"{path}: cannot be loaded on this computer: {error}") from error
-        shape = (ctypes.c_int32 * 8).in_dll(self._calls, "el_host_shape")
+        shape = (ctypes.c_int32 * 9).in_dll(self._calls, "el_host_shape")
         self._channels, self._outputs, layers, self._total, state_bytes = shape[2:7]
         self._ends = np.cumsum([self._calls.el_host_units(layer) for layer in range(layers)])
         self._memory = np.zeros(state_bytes, np.uint8)

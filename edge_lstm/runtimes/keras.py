@@ -79,6 +79,8 @@ class KerasModel:
         for cell, state in zip(self._cells, states, strict=True):
             if _is_recurrent(cell):
                 x, *new_state = cell(x, initial_state=state)
+            elif _taps(cell):
+                x, new_state = _convolved(cell, x, state[1])
             else:
                 x = cell(x)
                 new_state = [x[:, -1]]
@@ -91,8 +93,29 @@ def _is_recurrent(layer: Any) -> bool:
     return hasattr(layer, "cell")
 
 
+def _taps(layer: Any) -> int:
+    """Steps that a convolution spans; 0 of any other layer."""
+    return int(layer.kernel_size[0]) if hasattr(layer, "kernel_size") else 0
+
+
+def _convolved(layer: Any, x: Any, before: Any) -> tuple[Any, list[Any]]:
+    """(1, T, F), and the inputs of the steps before (1, (taps - 1)·F) → (1, T, H), and the states then.
+
+    The layer pads with zeros, so it is given the steps before as well, and what it makes of those is left out.
+    """
+    import tensorflow as tf
+
+    kept = _taps(layer) - 1
+    both = tf.concat([tf.reshape(before, (1, kept, x.shape[-1])), x], axis=1)
+    y = layer(both)[:, kept:]
+    return y, [y[:, -1], tf.reshape(both[:, -kept:], before.shape)]
+
+
 def _widths(cell: Any) -> list[int]:
     """Of the states of a layer of Keras: a number, or as many as it has states."""
+    if _taps(cell):
+        taps, features, units = cell.kernel.shape
+        return [units, (taps - 1) * features]
     if not _is_recurrent(cell):
         return [int(cell.units)]
     widths = cell.cell.state_size

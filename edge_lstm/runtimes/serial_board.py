@@ -10,15 +10,16 @@ import itertools
 import struct
 import time
 import weakref
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from edge_lstm.bundle import MODEL_FILES, Bundle
 from edge_lstm.errors import MissingDependencyError, TargetError
-from edge_lstm.integer import Arithmetic
-from edge_lstm.runtimes.base import Array, State, fitting
+from edge_lstm.integer import Arithmetic, NativeLayer, NativeModel, TfliteLstm, TfliteModel
+from edge_lstm.runtimes.base import Array, State, fitting, layers_in_a_row
 from edge_lstm.runtimes.frames import EXTRA, Frame, Receiver
 
 PROTOCOL = 1
@@ -75,7 +76,8 @@ class SerialBoard:
         self.arithmetic = self._require_same_model(bundle, identity)
         if not passed:
             raise TargetError(f"{url}: its self-test failed: the board computes wrong bytes; flash it again")
-        self._units = [layer.units for layer in bundle.model(self.arithmetic).layers]
+        layers = _layers(bundle, self.arithmetic)
+        self._units, self._cells = ([getattr(x, name) for x in layers] for name in ("units", "cells"))
         self._code, self._cell = _TYPES[self.arithmetic]
         self._channels, self._outputs = len(bundle.interface.channels), len(bundle.interface.task.outputs)
 
@@ -92,13 +94,14 @@ class SerialBoard:
         return np.array([self.step(x) for x in np.asarray(codes)], self._code).reshape(-1, self._outputs)
 
     def get_state(self) -> State:
-        memory, at = self._wire.ask(GET_STATE), sum(self._units) * self._cell.itemsize
-        ends = np.cumsum(self._units)[:-1]
-        cells, hidden = np.frombuffer(memory[:at], self._cell), np.frombuffer(memory[at:], self._code)
-        return tuple(zip(np.split(hidden, ends), np.split(cells, ends), strict=True))
+        memory, at = self._wire.ask(GET_STATE), max(sum(self._cells), 1) * self._cell.itemsize
+        cell, hidden = np.frombuffer(memory[:at], self._cell), np.frombuffer(memory[at:], self._code)
+        spans = zip(layers_in_a_row(self._units), layers_in_a_row(self._cells), strict=True)
+        return tuple((hidden[u], cell[c]) for u, c in spans)
 
     def set_state(self, state: State) -> None:
-        parts = [(c, self._cell) for _, c in state] + [(h, self._code) for h, _ in state]
+        spare = np.zeros(0 if sum(self._cells) else 1)  # C knows no array of none
+        parts = [(c, self._cell) for c in (*(c for _, c in state), spare)] + [(h, self._code) for h, _ in state]
         self._wire.ask(SET_STATE, b"".join(np.asarray(a).astype(kind).tobytes() for a, kind in parts))
 
     def _info(self) -> tuple[bool, bytes]:
@@ -122,10 +125,16 @@ class SerialBoard:
         return same[0]
 
 
+def _layers(bundle: Bundle, arithmetic: Arithmetic) -> Sequence[NativeLayer | TfliteLstm]:
+    """Of a model that C is written of."""
+    return cast(NativeModel | TfliteModel, bundle.model(arithmetic)).layers
+
+
 def _longest_payload(bundle: Bundle, arithmetic: Arithmetic) -> int:
     """Bytes, either way."""
     (code, cell), task = _TYPES[arithmetic], bundle.interface.task
-    state = sum(layer.units for layer in bundle.model(arithmetic).layers) * (cell.itemsize + code.itemsize)
+    layers = _layers(bundle, arithmetic)
+    state = max(sum(x.cells for x in layers), 1) * cell.itemsize + sum(x.units for x in layers) * code.itemsize
     return max(state, max(len(bundle.interface.channels), len(task.outputs)) * code.itemsize, _INFO.size)
 
 

@@ -18,6 +18,7 @@ NAMES = {
     19: "RELU",
     28: "TANH",
     41: "SUB",
+    65: "SLICE",
 }
 """Of the codes in TFLite's schema, those that our explicit-state files use."""
 

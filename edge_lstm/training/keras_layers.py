@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     GruWeights,
@@ -43,8 +44,8 @@ class KerasCell:
     Args:
         layer: keras → the class of the layer. A recurrent one returns the outputs of all steps, the last of them, and
             the last cell state if there is one.
-        arguments: the weights that a layer will start from, or None → what its class is called with, besides what all
-            layers take.
+        arguments: the weights that a layer will start from, or None, and the taps of convolutions → what its class is
+            called with, besides what all layers take.
         variables: weights → values of the layer's variables, in their order.
         weights: (values of the variables, arguments of the layer) → weights.
         recurrent: whether it has recurrent weights, and returns its state.
@@ -52,7 +53,7 @@ class KerasCell:
     """
 
     layer: Callable[[Any], Any]
-    arguments: Callable[[CellWeights | None], Arguments]
+    arguments: Callable[[CellWeights | None, int], Arguments]
     variables: Callable[[Any], list[NDArray[Any]]]
     weights: Callable[[Arrays, Arguments], CellWeights]
     recurrent: bool = True
@@ -62,12 +63,17 @@ class KerasCell:
 _ALL_STEPS = {"return_sequences": True, "return_state": True}
 
 
-def _gru_arguments(start: CellWeights | None) -> Arguments:
+def _gru_arguments(start: CellWeights | None, _taps: int) -> Arguments:
     return {**_ALL_STEPS, "reset_after": start.reset_after if isinstance(start, GruWeights) else True}
 
 
-def _dense_arguments(start: CellWeights | None) -> Arguments:
+def _dense_arguments(start: CellWeights | None, _taps: int) -> Arguments:
     return {"activation": start.activation if isinstance(start, DenseLayerWeights) else "relu"}
+
+
+def _conv_arguments(start: CellWeights | None, taps: int) -> Arguments:
+    taps = start.taps if isinstance(start, ConvWeights) else taps
+    return {**_dense_arguments(start, taps), "kernel_size": taps, "padding": "causal"}
 
 
 def _side_by_side(weights: RecurrentWeights) -> list[NDArray[Any]]:
@@ -132,23 +138,36 @@ def _dense_weights(arrays: Arrays, arguments: Arguments) -> DenseLayerWeights:
     return DenseLayerWeights(arrays[0].T[None], arrays[1][None], arguments["activation"])
 
 
+def _conv_variables(weights: ConvWeights) -> list[NDArray[Any]]:
+    by_step = weights.kernel[0].reshape(weights.units, weights.taps, weights.features)
+    return [by_step.transpose(1, 2, 0), weights.bias[0]]
+
+
+def _conv_weights(arrays: Arrays, arguments: Arguments) -> ConvWeights:
+    kernel = arrays[0].transpose(2, 0, 1).reshape(1, arrays[0].shape[2], -1)
+    return ConvWeights(kernel, arrays[1][None], arguments["activation"], arguments["kernel_size"])
+
+
 KERAS_CELLS: dict[str, KerasCell] = {
     LstmWeights.cell: KerasCell(
         lambda keras: keras.layers.LSTM,
-        lambda _: {**_ALL_STEPS, "unit_forget_bias": True},
+        lambda *_: {**_ALL_STEPS, "unit_forget_bias": True},
         _plain_variables,
         _lstm_weights,
         limit=CELL_LIMIT,
     ),
     GruWeights.cell: KerasCell(lambda keras: keras.layers.GRU, _gru_arguments, _gru_variables, _gru_weights),
     RnnWeights.cell: KerasCell(
-        lambda keras: keras.layers.SimpleRNN, lambda _: _ALL_STEPS, _plain_variables, _rnn_weights
+        lambda keras: keras.layers.SimpleRNN, lambda *_: _ALL_STEPS, _plain_variables, _rnn_weights
     ),
     FastGrnnWeights.cell: KerasCell(
-        fast_grnn_layer, lambda _: {}, _fast_grnn_variables, _fast_grnn_weights, limit=HIDDEN_LIMIT
+        fast_grnn_layer, lambda *_: {}, _fast_grnn_variables, _fast_grnn_weights, limit=HIDDEN_LIMIT
     ),
     DenseLayerWeights.cell: KerasCell(
         lambda keras: keras.layers.Dense, _dense_arguments, _dense_variables, _dense_weights, recurrent=False
+    ),
+    ConvWeights.cell: KerasCell(
+        lambda keras: keras.layers.Conv1D, _conv_arguments, _conv_variables, _conv_weights, recurrent=False
     ),
 }
 """Every cell by its name."""

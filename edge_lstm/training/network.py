@@ -58,7 +58,7 @@ class Network:
         self.frozen = () if start is None else start.layers[: start.frozen]
         known = (None,) * len(spec.units) if start is None else start.layers
         rows = [KERAS_CELLS[cell] for cell in spec.cells]
-        self._arguments = [row.arguments(weights) for row, weights in zip(rows, known, strict=True)]
+        self._arguments = [row.arguments(weights, spec.taps) for row, weights in zip(rows, known, strict=True)]
         self.layers = [
             _layer(keras, index, cell, width, spec.seed, arguments)
             for index, (cell, width, arguments) in enumerate(zip(spec.cells, spec.units, self._arguments, strict=True))

@@ -16,9 +16,9 @@ Loss = Literal["auto", "cross-entropy", "mse", "mae", "huber"]
 Supervision = Literal["ramp", "last"]
 ClassWeights = Literal["none", "balanced"] | tuple[tuple[str, float], ...]
 
-CellName = Literal["lstm", "gru", "rnn", "fastgrnn", "dense"]
+CellName = Literal["lstm", "gru", "rnn", "fastgrnn", "dense", "conv"]
 
-MODEL_KEYS = ("cell", "units", "dropout")
+MODEL_KEYS = ("cell", "units", "taps", "dropout")
 """Keys of the ``[model]`` table; all others belong to ``[training]``."""
 
 LEVEL_NOISE = 0.3
@@ -26,6 +26,7 @@ LEVEL_NOISE_AHEAD = 1.0
 
 MAX_LAYERS = 8
 MAX_UNITS = 1024
+MOST_TAPS = 64
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class TrainingSpec:
 
     Args:
         cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; or a list of one a layer, in which may also be
-            ``dense``, a layer without memory (ReLU).
+            ``dense``, a layer without memory (ReLU), and ``conv``, a causal convolution over the last steps (ReLU).
         units: (layers,) units of each layer but the head, the one nearest the input first.
+        taps: steps that each convolution spans.
         dropout: share of each layer's outputs dropped while training.
         epochs: most passes over the training part.
         batch: recordings, windows or chunks in a step of the optimiser; fewer where an epoch would have under 8 steps.
@@ -64,6 +66,7 @@ class TrainingSpec:
 
     cell: CellName | tuple[CellName, ...] = "lstm"
     units: tuple[int, ...] = (32,)
+    taps: int = 3
     dropout: float = 0.2
     epochs: int = 60
     batch: int = 32
@@ -85,8 +88,9 @@ class TrainingSpec:
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name)))
-        if set(self.cells) == {"dense"}:
-            raise ProjectError("cell names dense layers alone; give at least one of lstm, gru, rnn and fastgrnn")
+        if set(self.cells) <= {"dense", "conv"}:
+            names = " and ".join(sorted(set(self.cells)))
+            raise ProjectError(f"cell names {names} layers alone; give at least one of lstm, gru, rnn and fastgrnn")
         if not isinstance(self.cell, str):
             if len(self.cell) != len(self.units):
                 raise ProjectError(
@@ -134,7 +138,10 @@ class TrainingSpec:
                 except ProjectError as error:
                     raise ProjectError(f"{where} [{name}]: {error}") from error
         try:
-            return cls(**values)
+            spec = cls(**values)
+            if "taps" in values and "conv" not in spec.cells:
+                raise ProjectError("taps is of conv layers, and cell names none; leave it out")
+            return spec
         except ProjectError as error:  # of two keys that do not go together; each was checked by itself above
             raise ProjectError(f"{where} [model]: {error}") from error
 
@@ -146,6 +153,8 @@ class TrainingSpec:
             del values["cell"]  # as before there were others, so that a checkpoint of then can still be resumed
         elif not isinstance(self.cell, str):
             values["cell"] = list(self.cell)
+        if "conv" not in self.cells:
+            del values["taps"]
         if self.level_noise is None:
             del values["level_noise"]
         if not isinstance(self.class_weights, str):
@@ -162,6 +171,7 @@ class _Bounds:
 
 
 _BOUNDS = {
+    "taps": _Bounds(2, MOST_TAPS, whole=True),
     "dropout": _Bounds(0.0, 0.9),
     "epochs": _Bounds(1, 100_000, whole=True),
     "batch": _Bounds(1, 4096, whole=True),

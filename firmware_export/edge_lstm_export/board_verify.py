@@ -131,8 +131,7 @@ def check_core(bundle: Bundle, core: Core, toolchain: str | None = None) -> Boar
     golden, window = bundle.golden(arithmetic), bundle.interface.task.window
     codes = [golden[f"{k}.codes"] for k in range(recordings_of(golden))]
     model = cast(NativeModel | TfliteModel, bundle.model(arithmetic))
-    units = tuple(layer.units for layer in model.layers)
-    layout = Layout(len(model.interface.channels), len(model.head.bias), units, **TYPES[arithmetic])
+    layout = Layout.of(model, **TYPES[arithmetic])
     try:
         done = emulate(core, program(core, sources(bundle, core), toolchain), layout, codes, window)
     except MissingDependencyError as error:

@@ -22,6 +22,7 @@ from edge_lstm.bundle import Bundle
 from edge_lstm.errors import MissingDependencyError, ProjectError
 from edge_lstm.integer import Affine, NativeLstm, NativeModel, Scheme
 from edge_lstm.model import Interface
+from edge_lstm.training.spec import MOST_TAPS
 from edge_lstm_export.board_verify import arithmetic_of
 from edge_lstm_export.c_source.blueprint import MOST_UNITS, state_bytes
 from edge_lstm_export.c_source.kernel_sets import kernel_set
@@ -44,6 +45,7 @@ class Shape:
         text_bytes: of the names of the outputs, each with its end.
         channel_bytes: of the names of the channels, which some linkers keep beside those of the outputs.
         cells: of each layer; empty where all are LSTMs.
+        taps: steps that each convolution spans.
     """
 
     features: int
@@ -54,6 +56,7 @@ class Shape:
     scheme: Scheme = "w8a16"
     channel_bytes: int = 0
     cells: tuple[str, ...] = ()
+    taps: int = 3
 
     @property
     def in_table(self) -> bool:
@@ -147,6 +150,8 @@ def require_shape(shape: Shape) -> None:
     for name, count in counts.items():
         if count < 1:
             raise ProjectError(f"{name} is {count}; give at least 1")
+    if not 2 <= shape.taps <= MOST_TAPS:
+        raise ProjectError(f"taps is {shape.taps}; give 2 to {MOST_TAPS}")
     if sum(shape.units) > MOST_UNITS or max(shape.features, shape.outputs) > MOST_UNITS:
         raise ProjectError(f"a network of at most {MOST_UNITS:,} features, units and outputs can be written in C")
 
@@ -183,7 +188,7 @@ def footprint(shape: Shape, core: Core) -> Footprint:
 
     ram = {
         "state": 6 * sum(shape.units),
-        "scratch": state_bytes(shape.units, max(words for _, words in packed)) - 6 * sum(shape.units),
+        "scratch": state_bytes(6 * sum(shape.units), max(words for _, words in packed)) - 6 * sum(shape.units),
         "sample": 6 * shape.features + 2 * shape.outputs,
         "other": round(estimate("other")) + (exact["names"] if core.constants == "ram" else 0),
     }

@@ -16,12 +16,12 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
+    NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeLayer,
     NativeLstm,
     NativeModel,
-    Scheme,
 )
 from edge_lstm.model import Interface, Scaling, Task
 from edge_lstm_export.c_source import write_c
@@ -51,11 +51,11 @@ def measure(shape: Shape, board: Board, rate_hz: float | None = None) -> Fit:
     model = model_of_noughts(shape, interface)
     sources = write_c(model, kernel_set_name=board.core.kernels)
     image = link(sources, board, interface.task.predicts_labels)
-    memory = Footprint(flash_parts(image), ram_parts(image, 6 * sum(shape.units), board.core))
+    layout = Layout.of(model)
+    memory = Footprint(flash_parts(image), ram_parts(image, layout.state_bytes, board.core))
     on_board = OnBoard(board, shape.units, memory, rate_hz)
     if not on_board.fits:
         return Fit(on_board, None, None)
-    layout = Layout(len(interface.channels), len(interface.task.outputs), shape.units)
     codes = np.zeros((_STEPS, len(interface.channels)), np.int32)
     ran = emulate(board.core, program(board.core, sources), layout, [codes], None)
     counted = replace(memory, stack_bytes=ran.stack_bytes, count=int(np.median(ran.counts)), unit=ran.unit)
@@ -66,7 +66,7 @@ def model_of_noughts(shape: Shape, interface: Interface) -> NativeModel:
     """All weights 0, with multipliers and shifts that every kernel takes; no kernel takes longer for others."""
     cells = shape.cells or (NativeLstm.cell,) * len(shape.units)
     pairs = zip(cells, shape.layers, strict=True)
-    layers = tuple(_layer(cell, features, units, shape.scheme) for cell, (features, units) in pairs)
+    layers = tuple(_layer(cell, features, units, shape) for cell, (features, units) in pairs)
     limit, plain = np.full(shape.features, 127), np.zeros(shape.features, np.float32)
     encoding = Encoding(plain, plain + 1, 0, -limit, limit)
     return NativeModel(layers, _noughts(shape.outputs, shape.units[-1]), encoding, Decoding(2.0**-8), interface)
@@ -85,7 +85,8 @@ def _names(stem: str, count: int, text_bytes: int) -> tuple[str, ...]:
     return (first + "_" * max(missing, 0), *others)
 
 
-def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:
+def _layer(cell: str, features: int, units: int, shape: Shape) -> NativeLayer:
+    scheme = shape.scheme
     if cell == NativeLstm.cell:
         widths = (features + units,) if scheme == "w8a16" else (features, units)
         return NativeLstm(tuple(_noughts(4 * units, width) for width in widths), features, 8)
@@ -93,10 +94,13 @@ def _layer(cell: str, features: int, units: int, scheme: Scheme) -> NativeLayer:
     more: dict[str, Any] = {"scheme": scheme, "row_bits": 12, "hidden_bits": 8}
     if kind is NativeFastGrnn:
         more |= {"candidate": np.zeros(units), "zeta": 0, "nu": 0, "reach_bits": 0}
-    if kind is NativeDense:
+    if issubclass(kind, NativeDense):
         more |= {"activation": "relu", "reach_bits": 0}
+    if kind is NativeConv:
+        more |= {"taps": shape.taps}
+    columns = features * more.get("taps", 1)
     blocks = tuple(
-        _noughts(n * units, features) if over == "x" else _saturating(_noughts(n * units, units))
+        _noughts(n * units, columns) if over == "x" else _saturating(_noughts(n * units, units))
         for n, over in kind.rows
     )
     return kind(blocks, **more)

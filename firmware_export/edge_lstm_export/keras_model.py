@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge_lstm.errors import ExportError, MissingDependencyError
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FloatModel,
     GruWeights,
@@ -76,10 +77,15 @@ def keras_model(model: FloatModel) -> bytes:
 def keras_obstacle(model: FloatModel) -> str | None:
     """Why Keras cannot hold the model, and what can; None if it can."""
     for index, layer in enumerate(model.layers):
-        if type(layer) not in (*_CELLS, DenseLayerWeights):
+        if type(layer) not in (*_CELLS, *_ROWS):
             return (
                 f"layer {index} is a {layer.cell.upper()}, which is no layer of Keras and would need code beside the "
                 "file; use the ONNX, TFLite or C"
+            )
+        if isinstance(layer, ConvWeights) and model.interface.task.window and index > _last_recurrent(model):
+            return (
+                f"layer {index} is a convolution behind the last recurrent layer, and no layer of Keras picks the last "
+                "step of one; use the ONNX, TFLite or C"
             )
     channels, scale = model.interface.channels, model.interface.scaling.scale
     smallest = int(np.argmin(scale))
@@ -136,7 +142,7 @@ def _layers(model: FloatModel) -> list[_Layer]:
     ]
     for index, weights in enumerate(model.layers):
         if isinstance(weights, DenseLayerWeights):
-            layers.append(_dense(f"layer{index}", weights, _shape(model, index, weights.features)))
+            layers.append(_ROWS[type(weights)](f"layer{index}", weights, _shape(model, index, weights.features)))
         else:
             every_step = steps is None or index < _last_recurrent(model)
             layers.append(_recurrent(f"layer{index}", weights, (None, steps, weights.features), every_step))
@@ -149,7 +155,7 @@ def _last_recurrent(model: FloatModel) -> int:
 
 
 def _shape(model: FloatModel, index: int, width: int) -> tuple[int | None, ...]:
-    """What a dense layer is given."""
+    """What a dense layer is given, or a convolution."""
     steps = model.interface.task.window
     return (None, steps, width) if steps is None or index < _last_recurrent(model) else (None, width)
 
@@ -157,6 +163,25 @@ def _shape(model: FloatModel, index: int, width: int) -> tuple[int | None, ...]:
 def _dense(name: str, weights: DenseLayerWeights, takes: tuple[int | None, ...]) -> _Layer:
     options = {"units": weights.units, "activation": weights.activation, "use_bias": True}
     return _Layer("Dense", name, options, (weights.kernel[0].T, weights.bias[0]), takes=takes)
+
+
+def _conv(name: str, weights: ConvWeights, takes: tuple[int | None, ...]) -> _Layer:
+    options = {
+        "filters": weights.units,
+        "kernel_size": (weights.taps,),
+        "padding": "causal",
+        "activation": weights.activation,
+        "use_bias": True,
+    }
+    kernel = weights.kernel[0].reshape(weights.units, weights.taps, weights.features).transpose(1, 2, 0)
+    return _Layer("Conv1D", name, options, (kernel, weights.bias[0]), takes=takes)
+
+
+_ROWS: dict[type[DenseLayerWeights], Callable[[str, Any, tuple[int | None, ...]], _Layer]] = {
+    DenseLayerWeights: _dense,
+    ConvWeights: _conv,
+}
+"""Layers without recurrent weights."""
 
 
 def _recurrent(name: str, weights: RecurrentWeights, takes: tuple[int | None, ...], every_step: bool) -> _Layer:

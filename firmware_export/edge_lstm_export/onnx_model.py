@@ -2,8 +2,8 @@
 
 Inputs: ``x`` (steps, batch, C) in the channels' physical units, then ``layer0/h``, ``layer0/c``, … (1, batch, H).
 Outputs: ``y`` (steps, batch, O), logits or targets in physical units, then ``layer0/h_new``, ``layer0/c_new``, …
-Only an LSTM has a ``c``. Steps and batch are free, so one file serves a sequence, a chunk and a single sample of a
-stream.
+Only an LSTM has a ``c``, and a convolution, whose inputs of the steps before it is. Steps and batch are free, so one
+file serves a sequence, a chunk and a single sample of a stream.
 
 ONNX (operators LSTM, GRU and RNN of opset 14) has an op for each cell but FastGRNN, which is a ``Scan`` of plain ops
 over the steps.
@@ -20,6 +20,7 @@ import numpy as np
 
 from edge_lstm.errors import MissingDependencyError
 from edge_lstm.model import (
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     FloatModel,
@@ -39,6 +40,7 @@ _OPSET = 17
 _IR_VERSION = 8
 # ONNX orders the gates of an LSTM i, o, f, c; this project i, f, g, o. Those of a GRU are z, r, h in both.
 _LSTM_GATES = [0, 3, 1, 2]
+_NO_END = np.iinfo(np.int64).max
 
 
 def onnx_model(model: FloatModel) -> bytes:
@@ -147,11 +149,38 @@ class _Graph:
 
     def dense_layer(self, index: int, layer: DenseLayerWeights, x: str) -> str:
         """(steps, batch, F) → (steps, batch, H); it takes no state, and gives its last step as one."""
-        name, op = f"layer{index}", _ACTIVATIONS[layer.activation]
+        name = f"layer{index}"
         product = self._node("MatMul", [x, self._constant(f"{name}/W", layer.kernel[0].T)], f"{name}/product")
-        every = self._node("Add", [product, self._constant(f"{name}/b", layer.bias[0])], f"{name}/pre")
-        every = every if op is None else self._node(op, [every], f"{name}/output")
-        ends = [self._axis("last", -1), self._axis("end", np.iinfo(np.int64).max), self._axis("first", 0)]
+        return self._squashed(index, layer, self._node("Add", [product, self._bias(name, layer)], f"{name}/pre"))
+
+    def conv(self, index: int, layer: ConvWeights, x: str) -> str:
+        """The same of a convolution, over its state and x one after the other."""
+        name, before = f"layer{index}", layer.span - 1
+        shape = (1, "batch", layer.cells)
+        apart = self._constant(f"{name}/apart", (-1, before, layer.features), np.int64)
+        older = self._node("Reshape", [self.input(cell_state(index), shape), apart], f"{name}/before")
+        older = self._node("Transpose", [older], f"{name}/before_by_feature", perm=[0, 2, 1])
+        newer = self._node("Transpose", [x], f"{name}/x_by_feature", perm=[1, 2, 0])
+        window = self._node("Concat", [older, newer], f"{name}/window", axis=2)
+        kernel = layer.kernel[0].reshape(layer.units, layer.span, layer.features).transpose(0, 2, 1)
+        rows = self._node(
+            "Conv", [window, self._constant(f"{name}/W", kernel), self._bias(name, layer)], f"{name}/rows"
+        )
+        kept = [self._axis(f"{name}/kept", -before), self._axis("end", _NO_END), self._axis("third", 2)]
+        left = self._node(
+            "Transpose", [self._node("Slice", [window, *kept], f"{name}/left")], f"{name}/after", perm=[0, 2, 1]
+        )
+        flat = self._constant(f"{name}/flat", (1, -1, layer.cells), np.int64)
+        self._node("Reshape", [left, flat], self.output(cell_state(index) + NEW, shape))
+        return self._squashed(index, layer, self._node("Transpose", [rows], f"{name}/pre", perm=[2, 0, 1]))
+
+    def _bias(self, name: str, layer: DenseLayerWeights) -> str:
+        return self._constant(f"{name}/b", layer.bias[0])
+
+    def _squashed(self, index: int, layer: DenseLayerWeights, pre: str) -> str:
+        op = _ACTIVATIONS[layer.activation]
+        every = pre if op is None else self._node(op, [pre], f"layer{index}/output")
+        ends = [self._axis("last", -1), self._axis("end", _NO_END), self._axis("first", 0)]
         last = self.output(hidden_state(index) + NEW, (1, "batch", layer.units))
         self._node("Slice", [every, *ends], last)
         return every
@@ -197,8 +226,8 @@ class _Graph:
     def graph(self, name: str) -> Any:
         return self._onnx.helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._constants)
 
-    def _node(self, kind: str, inputs: list[str], output: str) -> str:
-        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [output], name=output))
+    def _node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self._nodes.append(self._onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
     def _axis(self, name: str, axis: int) -> str:
@@ -220,6 +249,7 @@ _LAYERS: dict[type, Callable[[_Graph, int, Any, str], str]] = {
     RnnWeights: _Graph.rnn,
     FastGrnnWeights: _Graph.fastgrnn,
     DenseLayerWeights: _Graph.dense_layer,
+    ConvWeights: _Graph.conv,
 }
 """The ops of each kind of layer."""
 

@@ -8,13 +8,12 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
-import numpy as np
-
 from edge_lstm.board import Board, Core
 from edge_lstm.bundle import Bundle
 from edge_lstm.errors import MissingDependencyError
 from edge_lstm.integer import NativeModel, TfliteModel
 from edge_lstm_export.board_verify import TYPES, BoardReport, arithmetic_of, check_core, sources
+from edge_lstm_export.emulators.base import Layout
 from edge_lstm_export.firmware.image import Image, firmware_files
 from edge_lstm_export.firmware.toolchain import build
 from edge_lstm_export.footprint import FLASH_PARTS, RAM_PARTS, Footprint, OnBoard
@@ -65,7 +64,7 @@ def size_bundle(bundle: Bundle, board: Board, toolchain: str | None = None) -> t
     model = cast(NativeModel | TfliteModel, bundle.model(arithmetic))
     units = tuple(layer.units for layer in model.layers)
     image = link(sources(bundle, board.core), board, model.interface.task.predicts_labels, toolchain)
-    state = sum(units) * sum(np.dtype(TYPES[arithmetic][each]).itemsize for each in ("cell", "hidden"))
+    state = Layout.of(model, **TYPES[arithmetic]).state_bytes
     memory = Footprint(flash_parts(image), ram_parts(image, state, board.core))
     on_board = OnBoard(board, units, memory, model.interface.rate_hz)
     if not on_board.fits:

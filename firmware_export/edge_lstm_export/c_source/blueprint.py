@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from edge_lstm.model import Float64, Interface
@@ -10,17 +10,6 @@ from edge_lstm_export.c_source.literals import require_within
 
 MOST_UNITS = 8191
 """The kernels count rows and taps, eight a unit, in uint16."""
-
-
-def require_counts(interface: Interface, units: Sequence[int]) -> None:
-    """Refuse a network larger than the kernels count.
-
-    Raises:
-        ExportError: naming the count.
-    """
-    require_within("number of units, over all layers,", [sum(units)], 1, MOST_UNITS)
-    require_within("number of channels", [len(interface.channels)], 1, MOST_UNITS)
-    require_within("number of outputs", [len(interface.task.outputs)], 1, MOST_UNITS)
 
 
 class Layer(Protocol):
@@ -32,25 +21,56 @@ class Layer(Protocol):
     @property
     def units(self) -> int: ...
 
+    @property
+    def cells(self) -> int:
+        """Numbers it carries besides its hidden state."""
+        ...
+
+
+def require_counts(interface: Interface, layers: Sequence[Layer]) -> None:
+    """Refuse a network larger than the kernels count.
+
+    Raises:
+        ExportError: naming the count.
+    """
+    require_within("number of units, over all layers,", [units_of(layers)], 1, MOST_UNITS)
+    require_within("number of cells, over all layers,", [cells_of(layers)], 1, 65535)
+    require_within("number of channels", [len(interface.channels)], 1, MOST_UNITS)
+    require_within("number of outputs", [len(interface.task.outputs)], 1, MOST_UNITS)
+
 
 def cells_line(layers: Sequence[Layer]) -> str:
     """Such as ``LSTM 32 + GRU 16``."""
     return " + ".join(f"{layer.cell.upper()} {layer.units}" for layer in layers)
 
 
-def state_bytes(units: Sequence[int], work_words: int) -> int:
-    """``sizeof`` the state of one stream of an integer model: an int32 cell and an int16 code a unit, and scratch.
+def units_of(layers: Iterable[Layer]) -> int:
+    return sum(layer.units for layer in layers)
+
+
+def cells_of(layers: Iterable[Layer]) -> int:
+    """At least one, because C knows no array of none."""
+    return max(sum(layer.cells for layer in layers), 1)
+
+
+def kept_bytes(layers: Sequence[Layer]) -> int:
+    """Of an integer model between steps: an int32 a cell and an int16 code a unit."""
+    return 4 * cells_of(layers) + 2 * units_of(layers)
+
+
+def state_bytes(kept: int, work_words: int) -> int:
+    """``sizeof`` the state of one stream of an integer model.
 
     Args:
-        units: of each layer.
+        kept: bytes that hold something between steps.
         work_words: of the kernels' scratch, in 4 bytes each.
     """
-    return -(-6 * sum(units) // 4) * 4 + 4 * work_words
+    return -(-kept // 4) * 4 + 4 * work_words
 
 
-def float_state_bytes(units: Sequence[int]) -> int:
+def float_state_bytes(layers: Sequence[Layer]) -> int:
     """``sizeof`` the state of one stream of a float model: cell and hidden state, and scratch for the widest layer."""
-    return 4 * (2 * sum(units) + max(units))
+    return 4 * (cells_of(layers) + units_of(layers) + max(layer.units for layer in layers))
 
 
 def physical_gains(interface: Interface, step: float = 1.0) -> tuple[Float64, Float64]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     FloatModel,
@@ -34,6 +35,7 @@ class _Packed:
         weights, bias: in the order of the comment at the top of that file.
         weights_shape, bias_shape: that order in words.
         file: what names the file of the step, where that is not ``cell``.
+        headers: those it includes and others do not.
     """
 
     cell: str
@@ -42,10 +44,11 @@ class _Packed:
     weights_shape: str
     bias_shape: str
     file: str = ""
+    headers: tuple[str, ...] = ()
 
     @property
-    def in_file(self) -> str:
-        return f"el_{self.file or self.cell}_float.c"
+    def in_files(self) -> tuple[str, ...]:
+        return (f"el_{self.file or self.cell}_float.c", *self.headers)
 
 
 def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
@@ -57,14 +60,14 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     Raises:
         ExportError: if a name or number of the model has no place in C, or the prefix is not usable.
     """
-    units, stem = [layer.units for layer in model.layers], model_stem(prefix_name(prefix))
-    require_counts(model.interface, units)
+    stem, widest = model_stem(prefix_name(prefix)), max(layer.units for layer in model.layers)
+    require_counts(model.interface, model.layers)
     packed = [_PACK[type(layer)](layer) for layer in model.layers]
     title = f"{cells_line(model.layers)} in float32"
     constants = sum(x.weights.size + x.bias.size for x in packed) + model.head.weights.size + model.head.bias.size
-    sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(units):,} bytes of state a stream"
+    sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(model.layers):,} bytes of state a stream"
     return {
-        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({layer.in_file for layer in packed})]),
+        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({name for layer in packed for name in layer.in_files})]),
         f"{stem}.c": _constants(model, packed, prefix).encode(),
         f"{stem}.h": model_header(
             prefix,
@@ -72,8 +75,8 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
             model.interface,
             title,
             sizes,
-            units,
-            scratch=f"float next[{max(units)}]",
+            model.layers,
+            scratch=f"float next[{widest}]",
             libraries=" Link with libm.",
         ),
     }
@@ -88,16 +91,15 @@ def _constants(model: FloatModel, packed: list[_Packed], prefix: str) -> str:
             array("float", f"layer_{index}_weights", arrays.weights, arrays.weights_shape),
             array("float", f"layer_{index}_bias", arrays.bias, arrays.bias_shape),
         ]
-        rows.append(
-            f"{{el_float_{arrays.cell}, layer_{index}_weights, layer_{index}_bias, {layer.features}, {layer.units}}}"
-        )
+        weights = f"el_float_{arrays.cell}, layer_{index}_weights, layer_{index}_bias"
+        rows.append(f"{{{weights}, {layer.features}, {layer.units}, {layer.cells}}}")
     p, head = prefix.upper(), model.head
     parts += [
         array("float", "head_weights", head.weights, f"(outputs, units) = {head.weights.shape}"),
         array("float", "head_bias", head.bias, "(outputs)"),
-        "/* step, weights, bias, features, units */\n" + table("el_float_layer", "layers", rows),
+        "/* step, weights, bias, features, units, cells */\n" + table("el_float_layer", "layers", rows),
         f"const el_float_net {prefix}_model = {{layers, head_weights, head_bias, "
-        f"{p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
+        f"{p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS, {p}_CELLS}};\n",
         *_scalers(model, prefix),
     ]
     return "\n".join(parts)
@@ -135,7 +137,9 @@ def _fastgrnn(layer: FastGrnnWeights) -> _Packed:
 
 
 def _dense(layer: DenseLayerWeights) -> _Packed:
-    return _Packed(f"dense_{layer.activation}", layer.kernel, layer.bias, "(units, features)", "(units)", "dense")
+    cell = layer.cell
+    headers = ("el_dense_float.h",)
+    return _Packed(f"{cell}_{layer.activation}", layer.kernel, layer.bias, "(units, columns)", "(units)", cell, headers)
 
 
 _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
@@ -144,6 +148,7 @@ _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
     DenseLayerWeights: _dense,
+    ConvWeights: _dense,
 }
 """How each kind of layer is packed."""
 

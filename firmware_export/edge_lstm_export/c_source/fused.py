@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_lstm.integer import TfliteModel
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import require_counts, table
+from edge_lstm_export.c_source.blueprint import cells_line, require_counts, table
 from edge_lstm_export.c_source.header import TFLM, model_header, model_stem
 from edge_lstm_export.c_source.kernel_sets import kernel_set, tflm
 from edge_lstm_export.c_source.kernel_sets.base import Constant, Written, bytes_of, declare
@@ -41,15 +41,14 @@ def write_c_tflm(model: TfliteModel, prefix: str = "el", kernel_set_name: str = 
     """
     _require_ranges(model)
     chosen, stem = tflm_kernel_set(kernel_set_name), model_stem(prefix_name(prefix))
-    units = [layer.units for layer in model.layers]
     header = model_header(
         prefix,
         TFLM,
         model.interface,
-        f"LSTM {' + '.join(map(str, units))} in the integers of TensorFlow Lite Micro, kernels {chosen.name}",
+        f"{cells_line(model.layers)} in the integers of TensorFlow Lite Micro, kernels {chosen.name}",
         f"{tflm_constant_bytes(model, chosen):,} bytes of constants, "
         f"{tflm_state_bytes(model, chosen):,} bytes of state a stream",
-        units,
+        model.layers,
         scratch=f"int32_t work[{_work_words(model, chosen)}]",
     )
     return {
@@ -96,7 +95,7 @@ def _head(model: TfliteModel) -> Written:
 
 def _require_ranges(model: TfliteModel) -> None:
     encoding = model.encoding
-    require_counts(model.interface, [layer.units for layer in model.layers])
+    require_counts(model.interface, model.layers)
     zeros = [model.head.output.zero, *(layer.hidden.zero for layer in model.layers)]
     hidden = [tflm.TFLM.hidden_multiplier(layer.hidden)[1] for layer in model.layers]
     for what, values, low, high in (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_lstm.integer import NativeCell, NativeDense, NativeFastGrnn
+from edge_lstm.integer import NativeCell, NativeConv, NativeDense, NativeFastGrnn
 from edge_lstm_export.c_source.kernel_sets.base import CellKernel, Constant, KernelSet, Written, bytes_of, declare
 
 COMMON_TABLE = "el_sigmoid.c"
@@ -22,12 +22,13 @@ _CONSTANT_BYTES, _HEAD_BYTES = 24, 12
 @dataclass(frozen=True)
 class _Kernel:
     """Args:
-    scratch: int16 codes a unit.
+    scratch: int16 codes a unit, beside those of a convolution's window.
     """
 
     file: str
     function: str
     scratch: int
+    headers: tuple[str, ...] = ()
 
 
 _KERNELS = {
@@ -35,7 +36,8 @@ _KERNELS = {
     "gru-before": _Kernel("el_gru_before.c", "el_gru_before", 7),
     "rnn": _Kernel("el_rnn.c", "el_rnn", 2),
     "fastgrnn": _Kernel("el_fastgrnn.c", "el_fastgrnn", 2),
-    "dense": _Kernel("el_dense.c", "el_dense", 1),
+    "dense": _Kernel("el_dense.c", "el_dense", 1, ("el_dense.h",)),
+    "conv": _Kernel("el_conv.c", "el_conv", 1, ("el_dense.h",)),
 }
 
 
@@ -44,8 +46,8 @@ def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     own = _own_kernel(layer, chosen)
     if own is not None:
         return own.files
-    file = _KERNELS[layer.cell].file
-    return (*COMMON_FILES, chosen.instead.get(file, file))
+    kernel = _KERNELS[layer.cell]
+    return (*COMMON_FILES, *kernel.headers, chosen.instead.get(kernel.file, kernel.file))
 
 
 def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
@@ -63,7 +65,8 @@ def gated_work_words(layer: NativeCell, chosen: KernelSet) -> int:
     own = _own_kernel(layer, chosen)
     if own is not None:
         return own.work_words(layer)
-    return -(-_KERNELS[layer.cell].scratch * layer.units // 2)
+    window = layer.columns if isinstance(layer, NativeConv) else 0
+    return -(-(_KERNELS[layer.cell].scratch * layer.units + window) // 2)
 
 
 def write_gated(layer: NativeCell, name: str, chosen: KernelSet) -> Written:

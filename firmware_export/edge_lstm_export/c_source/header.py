@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 
 from edge_lstm.arithmetic.softmax import LOGIT_BITS
 from edge_lstm.model import Interface
+from edge_lstm_export.c_source.blueprint import Layer, cells_of, units_of
 from edge_lstm_export.c_source.literals import integer, real
 
 
@@ -100,13 +102,15 @@ $loop
 #define ${P}_OUTPUTS $outputs
 #define ${P}_LAYERS $layers
 #define ${P}_UNITS $units /* of all layers together */
+#define ${P}_CELLS $cells /* of all layers together */
+#define ${P}_LAYER_CELLS {$layer_cells}
 #define ${P}_WINDOW $window /* steps from reset to prediction; 0: predict at every step, never reset */
 $rate
 typedef $code ${p}_code;
 
 /* State of one stream. Save and restore it as plain memory; what follows `hidden` holds nothing between steps. */
 typedef struct {
-    $cell cell[${P}_UNITS];   /* (units)$cell_unit, layer after layer */
+    $cell cell[${P}_CELLS];   /* (cells)$cell_unit, layer after layer */
     $code hidden[${P}_UNITS]; /* (units)$hidden_unit, layer after layer */
 #ifdef EL_TAP
     $code taps[8 * ${P}_UNITS]; /* gates of the last step, (8, units) layer after layer; see EL_TAP in $header */
@@ -160,7 +164,7 @@ def model_header(
     interface: Interface,
     title: str,
     sizes: str,
-    units: list[int],
+    layers: Sequence[Layer],
     *,
     scratch: str,
     libraries: str = "",
@@ -169,7 +173,6 @@ def model_header(
     """``model.h``.
 
     Args:
-        units: of each layer.
         scratch: C declaration of what the kernels need besides the state.
         more: C after the typed calls.
     """
@@ -189,8 +192,10 @@ def model_header(
         loop="\n".join(" *    " + line for line in loop.splitlines()),
         channels=integer(len(interface.channels)),
         outputs=integer(len(task.outputs)),
-        layers=integer(len(units)),
-        units=integer(sum(units)),
+        layers=integer(len(layers)),
+        units=integer(units_of(layers)),
+        cells=integer(cells_of(layers)),
+        layer_cells=", ".join(integer(layer.cells) for layer in layers),
         scratch=scratch,
         window=integer(task.window or 0),
         rate=rate,

@@ -8,7 +8,14 @@ from edge_lstm.arithmetic.native import ACCUMULATOR_LIMIT, NARROW_SHIFTS
 from edge_lstm.errors import ExportError
 from edge_lstm.integer import Affine, NativeLayer, NativeLstm, NativeModel, TfliteModel
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import cells_line, physical_gains, require_counts, state_bytes, table
+from edge_lstm_export.c_source.blueprint import (
+    cells_line,
+    kept_bytes,
+    physical_gains,
+    require_counts,
+    state_bytes,
+    table,
+)
 from edge_lstm_export.c_source.gated import (
     COMMON_TABLE,
     gated_files,
@@ -23,6 +30,7 @@ from edge_lstm_export.c_source.kernel_sets.base import Array, KernelSet, Written
 from edge_lstm_export.c_source.literals import array, integer, prefix_name, require_within, strings
 
 SIGMOID_BYTES = 512
+_COUNTS = ("_LAYERS", "_UNITS", "_CHANNELS", "_OUTPUTS", "_CELLS")
 
 
 def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "portable") -> dict[str, bytes]:
@@ -36,7 +44,7 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
         ExportError: if a name or number of the model has no place in C, or prefix or kernel set is not usable.
     """
     _require_ranges(model)
-    chosen, stem, units = kernel_set(kernel_set_name), model_stem(prefix_name(prefix)), [x.units for x in model.layers]
+    chosen, stem = kernel_set(kernel_set_name), model_stem(prefix_name(prefix))
     constants, state = constant_bytes(model, chosen), native_state_bytes(model, chosen)
     header = model_header(
         prefix,
@@ -44,7 +52,7 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
         model.interface,
         f"{cells_line(model.layers)} in integers ({model.scheme}), kernels {chosen.name}",
         f"{constants:,} bytes of constants, {state:,} bytes of state a stream",
-        units,
+        model.layers,
         scratch=f"int32_t work[{_work_words(model, chosen)}]",
         more=softmax_call(prefix, model.decoding.scale) if model.interface.task.predicts_labels else "",
     )
@@ -75,7 +83,7 @@ def _sigmoid_tables(model: NativeModel, chosen: KernelSet) -> int:
 
 def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:
     """``sizeof`` the state of one stream."""
-    return state_bytes([layer.units for layer in model.layers], _work_words(model, chosen))
+    return state_bytes(kept_bytes(model.layers), _work_words(model, chosen))
 
 
 def _work_words(model: NativeModel, chosen: KernelSet) -> int:
@@ -99,7 +107,7 @@ def _head(model: NativeModel, chosen: KernelSet) -> Written:
 
 def _require_ranges(model: NativeModel) -> None:
     encoding, interface = model.encoding, model.interface
-    require_counts(interface, [layer.units for layer in model.layers])
+    require_counts(interface, model.layers)
     for what, values, low, high in (
         ("input code", [encoding.low.min(), encoding.high.max(), encoding.zero, model.decoding.zero], -32768, 32767),
         ("weight", np.concatenate([block.weights.ravel() for block in _blocks(model)]), -127, 127),
@@ -124,7 +132,8 @@ def _require_accumulators(model: NativeModel) -> None:
     for index, layer in enumerate(model.layers):
         hidden = np.full(layer.units, layer.hidden_limit)
         joint = isinstance(layer, NativeLstm) and len(layer.blocks) == 1
-        limits = [np.concatenate([codes, hidden])] if joint else [codes, hidden, hidden]
+        over_x = codes if isinstance(layer, NativeLstm) else np.tile(codes, layer.span)
+        limits = [np.concatenate([codes, hidden])] if joint else [over_x, hidden, hidden]
         for block, limit in zip(layer.blocks, limits, strict=False):
             _require_narrow(f"layer {index}", block, limit)
         codes = hidden
@@ -150,16 +159,16 @@ def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
     headers = dict.fromkeys([f"{model_stem(prefix)}.h", *chosen.headers, *(name for each in gated for name in each)])
     includes = [f'#include "{header}"\n' for header in headers]
     both = list(zip(layers, model.layers, strict=True))
-    rows = [f"{{{c.function}, {c.constants}, {x.features}, {x.units}, {x.hidden_bits}}}" for c, x in both]
+    rows = [f"{{{c.function}, {c.constants}, {x.features}, {x.units}, {x.hidden_bits}, {x.cells}}}" for c, x in both]
     units, p = model.layers[-1].units, prefix.upper()
     return "\n".join(
         [
             "/* Constants, written by edge-lstm. Do not edit. */\n" + "".join(includes),
             *(f"{_title(index, layer)}\n{written.text}" for index, (written, layer) in enumerate(both)),
             f"/* Head. */\n\n{head.text}",
-            "/* kernel, constants, features, units, hidden_bits */\n" + table("el_layer", "layers", rows),
+            "/* kernel, constants, features, units, hidden_bits, cells */\n" + table("el_layer", "layers", rows),
             f"static const el_head head = {{{head.function}, {head.constants}, {units}, {p}_OUTPUTS}};\n",
-            f"const el_net {prefix}_model = {{layers, &head, {p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS}};\n",
+            f"const el_net {prefix}_model = {{layers, &head, {', '.join(p + name for name in _COUNTS)}}};\n",
             *codec(model, prefix),
         ]
     )

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.board import Core
+from edge_lstm.integer import NativeModel, TfliteModel
+from edge_lstm.runtimes.base import layers_in_a_row
 from edge_lstm.runtimes.worker import Trace
 from edge_lstm_export.firmware.image import Image
 
@@ -22,6 +24,7 @@ class Layout:
 
     Args:
         units: of each layer.
+        cells: of each layer, numbers of its cell state or what stands in its place.
         cell, code: C types of the cell state and of codes, as NumPy dtypes in little-endian order.
         hidden: of the hidden state.
     """
@@ -29,9 +32,16 @@ class Layout:
     channels: int
     outputs: int
     units: tuple[int, ...]
+    cells: tuple[int, ...]
     cell: str = "<i4"
     hidden: str = "<i2"
     code: str = "<i2"
+
+    @classmethod
+    def of(cls, model: NativeModel | TfliteModel, **types: str) -> Layout:
+        """That of a model in C; ``types`` where they are not the native ones."""
+        units, cells = (tuple(getattr(layer, name) for layer in model.layers) for name in ("units", "cells"))
+        return cls(len(model.interface.channels), len(model.head.bias), units, cells, **types)
 
     @property
     def output_bytes(self) -> int:
@@ -40,7 +50,12 @@ class Layout:
     @property
     def state_bytes(self) -> int:
         """Of cell and hidden state together, which begin ``el_state``."""
-        return sum(self.units) * (np.dtype(self.cell).itemsize + np.dtype(self.hidden).itemsize)
+        return self.cell_bytes + sum(self.units) * np.dtype(self.hidden).itemsize
+
+    @property
+    def cell_bytes(self) -> int:
+        """Of the cell state; C knows no array of none."""
+        return max(sum(self.cells), 1) * np.dtype(self.cell).itemsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +134,8 @@ def _trace(device: Device, layout: Layout, codes: Array, window: int | None, cou
 
 def traced(layout: Layout, outputs: Array, states: Sequence[bytes]) -> Trace:
     """Memory of the state after each step → the trace of a recording."""
-    total = sum(layout.units)
     memory = np.frombuffer(b"".join(states), np.uint8).reshape(len(states), -1)
-    cell_bytes = total * np.dtype(layout.cell).itemsize
-    cell = np.ascontiguousarray(memory[:, :cell_bytes]).view(layout.cell)
-    hidden = np.ascontiguousarray(memory[:, cell_bytes:]).view(layout.hidden)
-    ends = np.cumsum(layout.units)
-    spans = [slice(end - units, end) for end, units in zip(ends, layout.units, strict=True)]
-    return Trace(outputs, tuple((hidden[:, s], cell[:, s]) for s in spans))
+    cell = np.ascontiguousarray(memory[:, : layout.cell_bytes]).view(layout.cell)
+    hidden = np.ascontiguousarray(memory[:, layout.cell_bytes :]).view(layout.hidden)
+    spans = zip(layers_in_a_row(layout.units), layers_in_a_row(layout.cells), strict=True)
+    return Trace(outputs, tuple((hidden[:, u], cell[:, c]) for u, c in spans))

@@ -1,22 +1,7 @@
-/* Dense layer between recurrent ones. Rows of linear and relu have 8 fraction bits or more, so c holds them. */
-#include "el_gated.h"
+/* Dense layer before, between or behind recurrent ones. */
+#include "el_dense.h"
 
 void el_dense(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
-    const el_gated *cell = (const el_gated *)layer->constants;
-    int16_t *const a = (int16_t *)state->work; /* (units) */
-    const int32_t widen = (int32_t)1 << (11 + cell->scale_bits);
-    cell->over_x->apply(cell->over_x, x, a);
-    for (uint16_t u = 0; u < layer->units; u++) {
-        const int32_t pre = el_gated_z(cell, cell->activation == EL_TANH ? 2 * (int32_t)a[u] : a[u]);
-        int32_t n = a[u];
-        if (cell->activation == EL_TANH)
-            n = el_tanh_of_half(pre);
-        else if (cell->activation == EL_SIGMOID)
-            n = el_sigmoid(pre);
-        else if (cell->activation == EL_RELU && n < 0)
-            n = 0;
-        el_gated_tap(layer, state, u, 0, pre, n);
-        el_gated_keep(layer, state, u, cell->activation >= EL_TANH ? 256 * n : el_gated_clamp(cell, widen * n));
-    }
+    el_dense_over(layer, state, x, (int16_t *)state->work);
 }

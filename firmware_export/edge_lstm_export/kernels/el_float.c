@@ -1,12 +1,12 @@
 #include "el_float.h"
 
-/* State in memory: cell (units), hidden (units), the taps if compiled in, then scratch (widest).
+/* State in memory: cell (cells), hidden (units), the taps if compiled in, then scratch (widest).
  * Layers lie one after the other in each part. */
 static el_float_state el_float_first_layer(const el_float_net *net, void *memory)
 {
     el_float_state state;
     state.c = (float *)memory;
-    state.h = state.c + net->units;
+    state.h = state.c + net->cells;
     state.next = state.h + net->units;
 #ifdef EL_TAP
     state.tap = state.next;
@@ -15,12 +15,12 @@ static el_float_state el_float_first_layer(const el_float_net *net, void *memory
     return state;
 }
 
-static void el_float_next_layer(el_float_state *state, uint16_t units)
+static void el_float_next_layer(el_float_state *state, const el_float_layer *layer)
 {
-    state->c += units;
-    state->h += units;
+    state->c += layer->cells;
+    state->h += layer->units;
 #ifdef EL_TAP
-    state->tap += 8 * units;
+    state->tap += 8 * layer->units;
 #endif
 }
 
@@ -44,7 +44,7 @@ void el_float_step(const el_float_net *net, void *state, const float *x, float *
         layer->step(layer, &layer_state, x);
         x = layer_state.h;
         width = layer->units;
-        el_float_next_layer(&layer_state, width);
+        el_float_next_layer(&layer_state, layer);
     }
     if (y != NULL)
         el_float_apply_head(net, x, width, y);
@@ -63,10 +63,8 @@ void el_float_run(const el_float_net *net, void *state, const float *x, uint32_t
 void el_float_reset(const el_float_net *net, void *state)
 {
     el_float_state all = el_float_first_layer(net, state);
-    for (uint16_t k = 0; k < net->units; k++) {
-        all.c[k] = 0.0F;
-        all.h[k] = 0.0F;
-    }
+    for (float *value = all.c; value != all.h + net->units; value++)
+        *value = 0.0F;
 }
 
 void el_float_scale(const el_float_scaler *scaler, const float *physical, float *scaled)

@@ -25,6 +25,7 @@ struct el_float_layer {
     const float *bias;
     uint16_t features;
     uint16_t units;
+    uint16_t cells;
 };
 
 /* A whole network. */
@@ -36,11 +37,12 @@ typedef struct {
     uint16_t units; /* of all layers together */
     uint16_t channels;
     uint16_t outputs;
+    uint16_t cells; /* of all layers together */
 } el_float_net;
 
 /* State of one layer. */
 struct el_float_state {
-    float *c;    /* (units) cell; a copy of h where the cell carries nothing else */
+    float *c;    /* (cells) what is carried besides h: an LSTM's cell state; a copy of h where it is nothing else */
     float *h;    /* (units) hidden */
     float *next; /* (units) scratch: every row reads the old h, so the new one waits here */
 #ifdef EL_TAP
@@ -58,6 +60,7 @@ typedef struct {
 /* The cells; a program needs the files of those that its models name. */
 el_float_cell el_float_lstm, el_float_gru, el_float_gru_before, el_float_rnn, el_float_fastgrnn;
 el_float_cell el_float_dense_linear, el_float_dense_relu, el_float_dense_tanh, el_float_dense_sigmoid;
+el_float_cell el_float_conv_linear, el_float_conv_relu, el_float_conv_tanh, el_float_conv_sigmoid;
 
 /* The calls below take the state untyped; use the typed ones that EL_FLOAT_API makes. */
 void el_float_reset(const el_float_net *net, void *state);

@@ -1,5 +1,6 @@
 /* Cells other than the LSTM, in integers (arithmetic "native"): rows over x and rows over h by the kernels of the head,
- * then unit by unit what joins them. c (units) is the hidden state in full precision, Q8.23, and h what is shown of it. */
+ * then unit by unit what joins them. c (units) is the hidden state in full precision, Q8.23, and h what is shown of it; a
+ * dense layer keeps no c, and that of a convolution is the codes of the steps before. */
 #ifndef EL_GATED_H
 #define EL_GATED_H
 
@@ -26,12 +27,14 @@ enum el_activation { EL_LINEAR, EL_RELU, EL_TANH, EL_SIGMOID };
 extern "C" {
 #endif
 
-/* layer->constants: an el_gated. Scratch: the rows over x, those over h, and of el_gru_before (2 units) more. */
+/* layer->constants: an el_gated. Scratch: the rows over x, those over h, of el_gru_before (2 units) more, and of el_conv the
+ * codes that its rows are over. */
 void el_gru(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_gru_before(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_rnn(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_fastgrnn(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_dense(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_conv(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 
 #ifdef __cplusplus
 }
@@ -64,16 +67,22 @@ static inline int32_t el_gated_clamp(const el_gated *cell, int32_t c)
     return c > limit ? limit : c < -limit ? -limit : c;
 }
 
-/* New hidden state of unit u, in full precision and shown. */
-static inline void el_gated_keep(const el_layer *layer, const el_layer_state *state, uint16_t u, int32_t c)
+/* What is shown of the hidden state of unit u, given in full precision. */
+static inline void el_gated_show(const el_layer *layer, const el_layer_state *state, uint16_t u, int32_t c)
 {
     const el_gated *cell = (const el_gated *)layer->constants;
     const uint8_t drop = (uint8_t)(23 - layer->hidden_bits);
     int32_t h = (c + ((int32_t)1 << (drop - 1))) >> drop;
     if (cell->narrow)
         h = h > 127 ? 127 : h < -128 ? -128 : h;
-    state->c[u] = c;
     state->h[u] = (int16_t)h;
+}
+
+/* The same, and the full precision for the next step. */
+static inline void el_gated_keep(const el_layer *layer, const el_layer_state *state, uint16_t u, int32_t c)
+{
+    state->c[u] = c;
+    el_gated_show(layer, state, u, c);
 }
 
 /* Tell the taps a gate: z goes to the first four, its value to the last. */

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Of the interface below; the program refuses a library of another one. */
-#define EL_HOST_VERSION 4
+#define EL_HOST_VERSION 5
 
 /* What a stream says: codes, and the step they are of. */
 typedef struct {
@@ -34,8 +34,9 @@ typedef struct {
     uint32_t talkative; /* it speaks inside a window, too */
 } el_host_stream;
 
-extern EL_SHOWN const int32_t el_host_shape[8];
+extern EL_SHOWN const int32_t el_host_shape[9];
 EL_SHOWN int32_t el_host_units(int32_t layer);
+EL_SHOWN int32_t el_host_cells(int32_t layer);
 EL_SHOWN void el_host_reset(el_state *state);
 EL_SHOWN void el_host_step(const el_host_stream *stream, const el_code *x);
 EL_SHOWN int32_t el_host_push(el_host_stream *stream, const double *physical);
@@ -61,8 +62,8 @@ EL_SHOWN void el_host_decode(const el_code *y, float *values, uint32_t steps);
 }
 #endif
 
-/* version, floating, channels, outputs, layers, units of all layers, state bytes, taps. */
-const int32_t el_host_shape[8] = {
+/* version, floating, channels, outputs, layers, units of all layers, state bytes, taps, cells of all layers. */
+const int32_t el_host_shape[9] = {
     EL_HOST_VERSION,
     EL_FLOATING,
     EL_CHANNELS,
@@ -75,11 +76,18 @@ const int32_t el_host_shape[8] = {
 #else
     0,
 #endif
+    EL_CELLS,
 };
 
 int32_t el_host_units(int32_t layer)
 {
     return el_model.layers[layer].units;
+}
+
+int32_t el_host_cells(int32_t layer)
+{
+    static const int32_t cells[EL_LAYERS] = EL_LAYER_CELLS;
+    return cells[layer];
 }
 
 void el_host_reset(el_state *state)

@@ -1,13 +1,18 @@
 #include "el_native.h"
 
-/* State in memory: cell (units) int32, hidden (units) int16, the taps if compiled in, then scratch where an int32 may
+static size_t el_kept_bytes(const el_net *net)
+{
+    return net->cells * sizeof(int32_t) + net->units * sizeof(int16_t);
+}
+
+/* State in memory: cell (cells) int32, hidden (units) int16, the taps if compiled in, then scratch where an int32 may
  * lie. Layers lie one after the other in each part; the scratch is shared. */
 static el_layer_state el_first_layer(const el_net *net, void *memory)
 {
     el_layer_state state;
-    size_t bytes = net->units * (sizeof(int32_t) + sizeof(int16_t));
+    size_t bytes = el_kept_bytes(net);
     state.c = (int32_t *)memory;
-    state.h = (int16_t *)(void *)(state.c + net->units);
+    state.h = (int16_t *)(void *)(state.c + net->cells);
 #ifdef EL_TAP
     state.tap = state.h + net->units;
     bytes += 8 * net->units * sizeof(int16_t);
@@ -16,12 +21,12 @@ static el_layer_state el_first_layer(const el_net *net, void *memory)
     return state;
 }
 
-static void el_next_layer(el_layer_state *state, uint16_t units)
+static void el_next_layer(el_layer_state *state, const el_layer *layer)
 {
-    state->c += units;
-    state->h += units;
+    state->c += layer->cells;
+    state->h += layer->units;
 #ifdef EL_TAP
-    state->tap += 8 * units;
+    state->tap += 8 * layer->units;
 #endif
 }
 
@@ -32,7 +37,7 @@ void el_net_step(const el_net *net, void *state, const int16_t *x, int16_t *y)
     for (; layer != end; layer++) {
         layer->step(layer, &layer_state, x);
         x = layer_state.h;
-        el_next_layer(&layer_state, layer->units);
+        el_next_layer(&layer_state, layer);
     }
     if (y != NULL)
         net->head->apply(net->head, x, y);
@@ -50,5 +55,5 @@ void el_net_run(const el_net *net, void *state, const int16_t *x, uint32_t steps
 
 void el_net_reset(const el_net *net, void *state)
 {
-    el_zero(state, net->units * (sizeof(int32_t) + sizeof(int16_t)));
+    el_zero(state, el_kept_bytes(net));
 }

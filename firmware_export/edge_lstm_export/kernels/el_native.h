@@ -20,7 +20,7 @@ extern "C" {
 
 /* State of one layer. */
 typedef struct {
-    int32_t *c; /* (units) cell, Q8.23; of cells other than the LSTM, the hidden state in full precision */
+    int32_t *c; /* (cells) what is carried besides h: the LSTM's cell state, Q8.23; other cells say what theirs is */
     int16_t *h; /* (units) hidden, Q0.hidden_bits */
     void *work; /* scratch of the kernels, aligned for int32_t; holds nothing between steps */
 #ifdef EL_TAP
@@ -45,6 +45,7 @@ typedef struct el_layer {
     uint16_t features;
     uint16_t units;
     uint8_t hidden_bits;
+    uint16_t cells;
 } el_layer;
 
 typedef struct el_head {
@@ -62,6 +63,7 @@ typedef struct {
     uint16_t units; /* of all layers together */
     uint16_t channels;
     uint16_t outputs;
+    uint16_t cells; /* of all layers together, at least 1 */
 } el_net;
 
 /* The calls below take the state untyped; use the typed ones that EL_NATIVE_API makes. */

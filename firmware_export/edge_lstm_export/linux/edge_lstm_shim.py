@@ -24,10 +24,10 @@ import struct
 import sys
 from pathlib import Path
 
-VERSION = 4
+VERSION = 5
 """Of the library's interface."""
 
-_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps")
+_SHAPE = ("version", "floating", "channels", "outputs", "layers", "units", "state_bytes", "taps", "cells")
 _STEP_BYTES = 8
 """Before the codes of what a stream says stands the step they are of."""
 
@@ -141,7 +141,7 @@ class Stream:
         if shape["version"] != VERSION or shape["floating"]:
             raise ShimError("%s: its library is not of this shim; deploy or export the bundle again" % self.bundle)
         # The state's cells, hidden states and scratch; only the first two hold anything between steps.
-        self._kept = 6 * shape["units"]
+        self._kept = 4 * shape["cells"] + 2 * shape["units"]
         self._state = ctypes.create_string_buffer(shape["state_bytes"])
         self._said = ctypes.create_string_buffer(_STEP_BYTES + 2 * shape["outputs"])
         self._codes = (ctypes.c_int16 * shape["outputs"]).from_buffer(self._said, _STEP_BYTES)

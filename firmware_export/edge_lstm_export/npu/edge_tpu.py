@@ -23,7 +23,7 @@ from edge_lstm_export.npu.process import run_compiler
 COMPILER = "edgetpu_compiler"
 UNCHECKED = "unchecked: nothing was run on an Edge TPU, and its compiler was never run on a file of this project"
 
-MAPPED = ("CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH", "MUL", "ADD", "SUB")
+MAPPED = ("CONCATENATION", "FULLY_CONNECTED", "LOGISTIC", "TANH", "MUL", "ADD", "SUB", "SLICE")
 """Operators of a step on Coral's list of supported ones."""
 
 CACHE = 8 * 2**20

@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_lstm.model import (
     CellWeights,
+    ConvWeights,
     DenseLayerWeights,
     DenseWeights,
     FastGrnnWeights,
@@ -29,7 +30,7 @@ from edge_lstm_export.tflite.step import NEW
 
 def float_step_graph(model: FloatModel) -> Graph:
     """The graph, not yet checked: inputs ``x`` (1, C), a *scaled* sample, then h0, c0, h1, …, each (1, H); outputs
-    ``y`` (1, O), logits or scaled targets, then the new h0, c0, h1, …; only an LSTM has a c.
+    ``y`` (1, O), logits or scaled targets, then the new h0, c0, h1, …; only an LSTM and a convolution have a c.
     """
     graph = Graph("edge-lstm: float32 cells of plain operators, one step a call, state in and out")
     x = current = graph.tensor("x", np.float32, (1, model.layers[0].features))
@@ -37,8 +38,8 @@ def float_step_graph(model: FloatModel) -> Graph:
     new_states: list[int] = []
     for index, layer in enumerate(model.layers):
         own = [
-            graph.tensor(name(index), np.float32, (1, layer.units))
-            for name in (hidden_state, cell_state)[: _STATES.get(type(layer), 1)]
+            graph.tensor(name(index), np.float32, (1, layer.cells if name is cell_state else layer.units))
+            for name in _STATES.get(type(layer), (hidden_state,))
         ]
         ops = _Ops(graph, f"layer{index}", layer.units)
         new = _LAYERS[type(layer)](ops, layer, current, *own)
@@ -154,17 +155,32 @@ def _dense_layer(ops: _Ops, layer: DenseLayerWeights, x: int) -> tuple[int, ...]
     return (squash(f"h{NEW}", ops.rows("n", x, layer.kernel[0], layer.bias[0])),)
 
 
+def _conv(ops: _Ops, layer: ConvWeights, x: int, c: int) -> tuple[int, ...]:
+    window, c_new = (
+        ops.graph.tensor(f"{ops.name}/{label}", np.float32, (1, width))
+        for label, width in (("window", layer.columns), (f"c{NEW}", layer.cells))
+    )
+    operators.concatenation(ops.graph, c, x, window)
+    operators.tail(ops.graph, window, layer.features, layer.cells, c_new, version=1)
+    return (*_dense_layer(ops, layer, window), c_new)
+
+
 _LAYERS: dict[type[CellWeights], Callable[..., tuple[int, ...]]] = {
     LstmWeights: _lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,
     DenseLayerWeights: _dense_layer,
+    ConvWeights: _conv,
 }
 """Operators of each kind of layer: x and its states → its new states, h first."""
 
-_STATES: dict[type[CellWeights], int] = {LstmWeights: 2, DenseLayerWeights: 0}
-"""Tensors of state that go in, where that is not h alone."""
+_STATES: dict[type[CellWeights], tuple[Callable[[int], str], ...]] = {
+    LstmWeights: (hidden_state, cell_state),
+    DenseLayerWeights: (),
+    ConvWeights: (cell_state,),
+}
+"""Names of the tensors of state that go in, where that is not h alone."""
 
 
 def _joint_rows(layer: RecurrentWeights) -> Any:

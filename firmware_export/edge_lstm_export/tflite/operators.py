@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from edge_lstm.tflite_schema import schema
 from edge_lstm_export.tflite.graph import ABSENT, Graph
 
@@ -42,6 +44,19 @@ def concatenation(graph: Graph, a: int, b: int, output: int) -> None:
     options = schema().ConcatenationOptionsT()
     options.axis = 1
     graph.operator("CONCATENATION", [a, b], [output], _FIRST_INT8, options)
+
+
+def tail(graph: Graph, x: int, start: int, count: int, output: int, *, version: int) -> None:
+    """SLICE of (1, N): the ``count`` numbers from ``start`` on, in the same quantisation.
+
+    Args:
+        version: 1 for floats, 2 for int8.
+    """
+    begin, size = (
+        graph.tensor(f"{graph.main.tensors[output].name}/{label}", np.int32, (2,), data=values)
+        for label, values in (("begin", (0, start)), ("size", (1, count)))
+    )
+    graph.operator("SLICE", [x, begin, size], [output], version, schema().SliceOptionsT())
 
 
 def squash(graph: Graph, kind: str, x: int, output: int) -> None:

@@ -16,11 +16,14 @@ from edge_lstm_export.tflite.step_layers import LAYERS, Place, dense, requantise
 
 __all__ = ["NEW", "step_tflite"]
 
+_NAMES = {"h": hidden_state, "c": cell_state}
+
 
 def step_tflite(model: StepModel) -> bytes:
     """The file: inputs x (1, C), h0 (1, H), c0 (1, H), h1, …; outputs y (1, O), the new h0, c0, h1, …; all int8.
 
-    A layer takes what it carries: a simple RNN no c, and a dense layer nothing, but what it gives, its h, goes out too.
+    A layer takes what it carries: a simple RNN no c, a convolution no h, and a dense layer nothing, but what a layer
+    gives, its h, always goes out.
 
     Raises:
         ExportError: if a rule that the runtimes do not check themselves is broken.
@@ -31,8 +34,10 @@ def step_tflite(model: StepModel) -> bytes:
     x = current = graph.tensor("x", np.int8, (1, first.features), first.source)
     states, new_states = [], []
     for index, layer in enumerate(model.layers):
-        names = (hidden_state(index), cell_state(index))
-        state = [graph.tensor(n, np.int8, (1, layer.units), q) for n, q in zip(names, layer.state, strict=False)]
+        state = [
+            graph.tensor(_NAMES[part](index), np.int8, (1, width), quant)
+            for part, (width, quant) in layer.state.items()
+        ]
         if index and model.layers[index - 1].hidden != layer.source:
             current = requantised(graph, index, current, model.layers[index - 1], layer)
         new = LAYERS[type(layer)](Place(graph, index, layer.units), layer, current, *state)

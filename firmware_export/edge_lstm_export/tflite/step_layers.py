@@ -15,6 +15,7 @@ from edge_lstm.integer_step import (
     FINE_STEPS,
     SIGMOID_OUTPUT,
     TANH_OUTPUT,
+    StepConv,
     StepDense,
     StepFastGrnn,
     StepGru,
@@ -148,6 +149,15 @@ def _dense_layer(place: Place, layer: StepDense, x: int) -> list[int]:
     return [h_new]
 
 
+def _conv(place: Place, layer: StepConv, x: int, c: int) -> list[int]:
+    width, quant = layer.state["c"]
+    window = place.graph.tensor(f"layer{place.index}/window", np.int8, (1, layer.columns), quant)
+    operators.concatenation(place.graph, c, x, window)
+    c_new = place.graph.tensor(cell_state(place.index) + NEW, np.int8, (1, width), quant)
+    operators.tail(place.graph, window, layer.features, width, c_new, version=2)
+    return [*_dense_layer(place, layer, window), c_new]
+
+
 def _fastgrnn(place: Place, layer: StepFastGrnn, x: int, h: int, c: int) -> list[int]:
     joint = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
     block = layer.gates[0]
@@ -202,5 +212,6 @@ LAYERS: dict[type, Callable[..., list[int]]] = {
     StepRnn: _rnn,
     StepFastGrnn: _fastgrnn,
     StepDense: _dense_layer,
+    StepConv: _conv,
 }
-"""Kind of layer → (place, layer, x, h and perhaps c) → the new h and perhaps c."""
+"""Kind of layer → (place, layer, x and what it carries) → the new h and perhaps c."""

@@ -31,7 +31,7 @@ typedef struct {
 } remembered_source;
 
 #define FIXED_BYTES                                                                                                    \
-    (MODEL_AT + EL_DIGEST_BYTES + 5 * 8 + 4 + EL_UNITS * 6 + EL_OUTPUTS * 8 + EL_CHANNELS * 8 + 2 * 4 + 4)
+    (MODEL_AT + EL_DIGEST_BYTES + 5 * 8 + 4 + EL_CELLS * 4 + EL_UNITS * 2 + EL_OUTPUTS * 8 + EL_CHANNELS * 8 + 2 * 4 + 4)
 
 static char contents[FIXED_BYTES + sizeof((el_address *)0)->where + 32 + EL_LONGEST_LINE];
 static remembered_source remembered;
