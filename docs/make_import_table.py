@@ -93,7 +93,8 @@ def page() -> str:
             "The fused LSTM of the Keras 2 converter, in float32, int8, or int8 weights alone; LSTM, GRU and simple",
             "RNN in the loops that Keras 3 converts to; an unrolled LSTM; float files of `edge-lstm export`, and its",
             "int8 ones of LSTM, simple RNN and dense layers. Weights of int8 are code times scale: the rounding of the",
-            "original stays in them, and the comparison allows for it.",
+            "original stays in them, and the comparison allows for it. An LSTM without the operands of an input gate",
+            "(CIFG), which is 1 - f then, is taken as `input_forget` of ONNX is.",
             "",
             *_table(("operator", "what becomes of it"), _tflite_operators()),
             "",
@@ -198,7 +199,7 @@ def _tflite_operators() -> Iterator[tuple[str, str]]:
 def _tflite_operands() -> Iterator[tuple[str, str]]:
     for places, why in tflite_file.VARIANTS:
         yield ", ".join(map(str, places)), why
-    yield "1, 5 absent", tflite_file.COUPLED
+    yield "1 or 5 absent, and not 1, 5 and 12", tflite_file.HALF
 
 
 def _onnx_attributes() -> Iterator[tuple[str, str, str]]:

@@ -94,6 +94,7 @@ ALIKE = (
     *("batchnorm.keras", "batchnorm.h5", "batchnorm_behind.keras"),
     *("sigmoids.keras", "sigmoids.h5", "sigmoids_every.keras", "relu_head.keras", "tanh_head.keras"),
     *("embedding.keras", "embedding.h5", "embedding_graph.keras", "embedding_graph.h5"),
+    "embedding_conv.keras",
     *("conv.keras", "conv.h5", "dilated.keras", "conv_of_one.keras", "conv_behind.keras", "conv_normalised.keras"),
     *("conv_batchnorm.keras", "conv_scaled_first.keras", "conv_scaled_between.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
@@ -269,6 +270,9 @@ def main(folder: Path) -> None:
     for ending in (".keras", ".h5"):
         stack = layers.Embedding(TOKENS, 5), layers.SpatialDropout1D(0.2), lstm(), dense(3, "softmax")
         write(row(*stack, batch_shape=(None, STEPS)), f"embedding{ending}")
+        stack = layers.Embedding(TOKENS, 5), layers.Conv1D(4, 3, padding="causal", activation="relu"), lstm(), dense()
+        if ending == ".keras":
+            write(row(*stack, batch_shape=(None, None)), "embedding_conv.keras")
         behind = batchnorm()(looked_up)
         write(keras.Model(tokens, dense()(layers.GRU(4, return_sequences=True)(behind))), f"embedding_graph{ending}")
     refused = {

@@ -279,7 +279,8 @@ VARIANTS = {
     "peepholes": (extra(9, 10, 11), {}, "has peepholes"),
     "projection": (extra(16, shape=(3, UNITS)), {}, "has a projection"),
     "layer norm": (extra(20, 21, 22, 23), {}, "layer normalisation in its gates"),
-    "coupled gates": (without(1, 5, 12), {}, "no input gate of its own (CIFG)"),
+    "half an input gate": (without(1), {}, "has half an input gate"),
+    "an input gate of its bias": (without(1, 5), {}, "has half an input gate"),
     "relu": (None, {"fusedActivationFunction": 1}, "squashes with relu"),
     "clip": (None, {"cellClip": 3.0}, "clips its cell at 3"),
     "time major": (None, {"timeMajor": True}, "is not (batch, steps, features)"),
@@ -310,6 +311,21 @@ def test_a_plain_one_and_one_of_int8_weights_with_float_numbers_are_taken(tmp_pa
     assert done.exit_code == 0, done.stderr
     error = json.loads(done.stdout)["compared"]["error"]
     assert error <= compare.BOUND if weights is np.float32 else compare.BOUND < error <= compare.ROUNDED_BOUND
+
+
+@pytest.mark.parametrize("weights", [np.float32, np.int8])
+def test_an_input_gate_that_is_one_minus_the_forget_gate_is_in_the_weights(tmp_path, weights):
+    """CIFG: the operands of the input gate are absent, and LiteRT computes it so."""
+    path = fused(tmp_path / "m.tflite", without(1, 5, 12), weights)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= (
+        compare.BOUND if weights is np.float32 else compare.ROUNDED_BOUND
+    )
+    (layer,) = model_in(path).layers
+    for array in (layer.kernel, layer.recurrent, layer.bias):
+        assert np.array_equal(array[0], -array[1])
+    assert "its input gate 1 minus its forget gate (CIFG)" in run(path, "--check").stdout
 
 
 def test_weights_of_half_width_are_read_behind_their_dequantize(tmp_path):
