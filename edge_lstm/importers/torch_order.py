@@ -57,14 +57,9 @@ def in_order(modules: Row, path: Path, made: bool) -> list[Module]:
     if hidden or all(module.kind != "recurrent" for module in modules):
         return plain
     found = [row for row in _readings(modules) if _follow(row) and row[-1].kind != "recurrent"] if made else []
-    if not found:
-        as_they_are, *otherwise = _readings(by_name)
-        found = _orders(as_they_are, head=True)
-        for reading in otherwise:
-            found += _orders(reading, head=True) or _orders(reading, head=False)
-        found = found or _orders(as_they_are, head=False)
+    found = found or _fitting(by_name)
     if len({frozenset(row) for row in found}) > 1:
-        doubtful = next(module.name for module in modules if module.otherwise)
+        doubtful = next(module.name for row in found for module in row if module.kind == "embedding")
         raise ModelError(
             f"{path}: whether {doubtful} is nn.Linear without a bias or nn.Embedding cannot be told by its shape; "
             "export the model to ONNX"
@@ -78,6 +73,15 @@ def in_order(modules: Row, path: Path, made: bool) -> list[Module]:
         f"{path}: which of {names} comes first cannot be told, the file sorts them by name; "
         "save the state dict with torch.save, which keeps their order"
     )
+
+
+def _fitting(by_name: Row) -> list[list[Module]]:
+    """The orders that fit, as far as it matters whether they are several; what is read otherwise may end as it likes."""
+    as_they_are, *otherwise = _readings(by_name)
+    found = _orders(as_they_are, head=True)
+    for reading in otherwise:
+        found += _orders(reading, head=True) or _orders(reading, head=False)
+    return found or _orders(as_they_are, head=False)
 
 
 def _readings(modules: Row) -> Iterator[list[Module]]:
