@@ -76,7 +76,9 @@ def in_order(modules: Row, path: Path, made: bool) -> list[Module]:
 
 
 def _fitting(by_name: Row) -> list[list[Module]]:
-    """The orders that fit, as far as it matters whether they are several; what is read otherwise may end as it likes."""
+    """The orders that fit, as far as it matters whether they are several; only what is read otherwise need not end in a
+    head.
+    """
     as_they_are, *otherwise = _readings(by_name)
     found = _orders(as_they_are, head=True)
     for reading in otherwise:
