@@ -93,6 +93,17 @@ def test_dense_layers_before_the_head_are_layers(files, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_the_command_compares_an_embedding_on_tokens(files, tmp_path, ending):
+    """Keras is given them as they are; the table is a dense layer over one-hot channels."""
+    done = run(files / f"embedding{ending}", "-o", tmp_path / "m.safetensors", "--json")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["compared"]["runtime"] == "keras"
+    assert (said["channels"][-1], said["cells"], said["task"]["window"]) == ("token_6", ["dense", "lstm"], STEPS)
+    assert "takes 7 channels, the token's is 1 and all others are 0" in done.stderr
+
+
 def test_a_stateful_file_carries_its_state_for_ever(files):
     """Its fixed number of steps is no window, for nothing is zeroed there."""
     assert model_in(files / "stateful.keras").interface.task.window is None

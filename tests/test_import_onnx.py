@@ -179,6 +179,29 @@ def test_peepholes_are_taken(tmp_path, layout):
     assert model_in(path).layers[0].cell == "lstm"
 
 
+@pytest.mark.parametrize(("bias", "every"), [*itertools.product((True, False), (True, False))])
+def test_a_forget_gate_that_is_one_minus_the_input_gate_is_in_the_weights(tmp_path, bias, every):
+    """``input_forget``: onnxruntime computes it so."""
+    nodes = [lstm(bias=bias, input_forget=1), node("Squeeze", f"{'Y' if every else 'h'} one", "z"), *MATMUL]
+    constants = weights(bias=bias) | head(transposed=False) | {"one": [int(every)]}
+    path = save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))
+    assert compared(path) == "onnxruntime"
+    layer_ = model_in(path).layers[0]
+    for array in (layer_.kernel, layer_.recurrent, layer_.bias):
+        assert np.array_equal(array[1], -array[0])
+    assert "its forget gate 1 minus its input gate" in run(path, "--check").stdout
+
+
+def test_a_coupled_gate_that_no_runtime_computes_is_said_to_be_not_compared(tmp_path):
+    """In layout 1: onnxruntime has not the layout, and the evaluator of onnx passes over the attribute."""
+    nodes = [lstm(layout=1, input_forget=1), node("Squeeze", "h one", "z"), *MATMUL]
+    constants = weights() | head(transposed=False) | {"one": [1]}
+    path = save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))
+    done = run(path, "-o", tmp_path / "m.safetensors", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert "not compared: no runtime has input_forget in layout 1" in done.stdout
+
+
 @pytest.mark.parametrize("cells", [*itertools.permutations(CELLS, 3)], ids="-".join)
 def test_operators_follow_each_other_in_any_order(tmp_path, cells):
     """Three layers of three kinds."""
@@ -348,7 +371,7 @@ def both(name: str, says: str, **options: Any) -> dict[str, tuple[Any, str]]:
 
 
 REFUSED = {
-    **both("reverse", "direction is reverse", direction="reverse"),
+    **both("reverse", "direction is reverse: a stream knows no future; train forwards", direction="reverse"),
     **both("bidirectional", "direction is bidirectional", direction="bidirectional"),
     **both("clip", "clip is 3.0", clip=3.0),
     **both("sequence_lens", "sequence_lens [3, 3, 3, 3] end sequences before step 7", more=("lens",)),
@@ -359,7 +382,12 @@ REFUSED = {
     "gates of a GRU": (layer("GRU", activations=["HardSigmoid", "Tanh"]), "activations is HardSigmoid Tanh"),
     "candidate of a GRU": (layer("GRU", activations=["Sigmoid", "Relu"]), "a cell here has Sigmoid Tanh"),
     "linear_before_reset": (layer("GRU", linear_before_reset=2), "linear_before_reset is 2"),
-    "input_forget": (lstm(input_forget=1), "input_forget is 1"),
+    "input_forget of a GRU": (layer("GRU", input_forget=1), "input_forget is 1 of what is no LSTM"),
+    "input_forget of peepholes": (
+        lstm(more=("", "", "", "P"), input_forget=1),
+        "input_forget is 1 of what is no LSTM without peepholes",
+    ),
+    "half of input_forget": (lstm(input_forget=2), "input_forget is 2: expected 0 or 1"),
     "activations": (lstm(activations=["HardSigmoid", "Tanh", "Tanh"]), "activations is HardSigmoid Tanh Tanh"),
     "initial_c": (lstm(more=("", "", "ones")), "initial_c is not zero"),
     "initial_h from the samples": (lstm(more=("", "x")), "initial_h is not zero"),

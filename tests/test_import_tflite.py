@@ -17,7 +17,7 @@ from models import calibrated, float_model, tflite_model
 from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
-from edge_lstm.model import GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
 from edge_lstm.tflite_schema import schema
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -166,10 +166,13 @@ def test_our_own_file_of_single_steps_comes_back_with_its_states_handed_in_and_o
 def cell(kind: str, features: int) -> Any:
     """A layer of 6 units."""
     rng = np.random.default_rng(len(kind))
-    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn relu": 1}[kind]
+    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn relu": 1, "fastgrnn": 1}[kind]
     arrays = [rng.normal(0, 0.4, shape) for shape in ((gates, 6, features), (gates, 6, 6), (gates, 6))]
     if kind == "rnn relu":
         return RnnWeights(*arrays, "relu")
+    if kind == "fastgrnn":
+        kernel, recurrent, bias = arrays
+        return FastGrnnWeights(kernel, recurrent, np.concatenate([bias, bias - 0.3]), 0.83, 0.04)
     if kind == "gru":
         return GruWeights(*arrays, rng.normal(0, 0.4, 6))
     return GruWeights(*arrays, np.zeros(6), False) if gates == 3 else {4: LstmWeights, 1: RnnWeights}[gates](*arrays)
@@ -177,17 +180,43 @@ def cell(kind: str, features: int) -> Any:
 
 @pytest.mark.parametrize(
     "kinds",
-    [["gru"], ["gru_before"], ["rnn"], ["rnn relu"], ["gru", "lstm"], ["lstm", "rnn", "rnn relu", "gru"]],
+    [
+        *(["gru"], ["gru_before"], ["rnn"], ["rnn relu"], ["fastgrnn"], ["gru", "lstm"]),
+        *(["lstm", "rnn", "rnn relu", "gru"], ["fastgrnn", "gru"]),
+    ],
 )
 def test_our_own_float_files_of_other_cells_come_back_bit_for_bit(tmp_path, kinds):
-    """GRU resetting after and before the product, simple RNN, and stacks; the runtime agrees."""
+    """GRU resetting after and before the product, simple RNN, FastGRNN, and stacks; the runtime agrees."""
     layers = tuple(cell(kind, 6 if k else 3) for k, kind in enumerate(kinds))
     path = tmp_path / "m.tflite"
     path.write_bytes(float_tflite(replace(float_model(units=(6,) * len(kinds)), layers=layers)))
     for ours, theirs in zip(network_of(read(path), path).layers, layers, strict=True):
         assert all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in theirs.arrays)
+        # The file holds ζ and ζ + ν in float32.
+        assert all(abs(getattr(ours, name) - getattr(theirs, name)) < 2.0**-23 for name in theirs.numbers)
     done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
     assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
+
+
+@pytest.mark.parametrize("numbers", [(1.0, 0.0), (0.3, 0.0), (0.0, 1.0), (0.7, 0.3), (1.0, 1.0)])
+def test_the_numbers_of_a_fastgrnn_come_back_as_numbers_in_their_limits(tmp_path, numbers):
+    """ν is a difference of rounded numbers, and must not fall below 0."""
+    layer, path = replace(cell("fastgrnn", 3), zeta=numbers[0], nu=numbers[1]), tmp_path / "m.tflite"
+    path.write_bytes(float_tflite(replace(float_model(units=(6,)), layers=(layer,))))
+    (found,) = network_of(read(path), path).layers
+    assert (found.zeta, found.nu) == pytest.approx((layer.zeta, layer.nu), abs=2.0**-23)
+    assert found.nu >= 0
+
+
+@pytest.mark.parametrize("name", ["zeta", "zeta_and_nu"])
+def test_a_fastgrnn_with_numbers_of_each_unit_is_refused(tmp_path, name):
+    """A cell here has one for all."""
+    layer, path = cell("fastgrnn", 3), tmp_path / "m.tflite"
+    content = float_tflite(replace(float_model(units=(6,)), layers=(layer,)))
+    values = np.full(6, layer.zeta if name == "zeta" else layer.zeta + layer.nu, np.float32)
+    assert content.count(values.tobytes()) == 1
+    path.write_bytes(content.replace(values.tobytes(), (values + np.arange(6, dtype=np.float32) / 100).tobytes()))
+    assert "no LSTM of plain gates" in refused(path, "-o", tmp_path / "m.safetensors")
 
 
 # ---- files built here ----
@@ -260,7 +289,8 @@ VARIANTS = {
     "peepholes of another width": (extra(9, 10, 11, shape=(3,)), {}, "peephole of gate 0 has shape (3,)"),
     "projection": (extra(16, shape=(3, UNITS)), {}, "has a projection"),
     "layer norm": (extra(20, 21, 22, 23), {}, "layer normalisation in its gates"),
-    "coupled gates": (without(1, 5, 12), {}, "no input gate of its own (CIFG)"),
+    "half an input gate": (without(1), {}, "has half an input gate"),
+    "an input gate of its bias": (without(1, 5), {}, "has half an input gate"),
     "relu": (None, {"fusedActivationFunction": 1}, "squashes with relu"),
     "clip": (None, {"cellClip": 3.0}, "clips its cell at 3"),
     "time major": (None, {"timeMajor": True}, "is not (batch, steps, features)"),
@@ -309,6 +339,21 @@ def test_peepholes_of_a_fused_lstm_are_taken(tmp_path):
     (layer,) = model_in(path).layers
     assert np.array_equal(layer.peephole, peephole)
     assert f"{UNITS} units, peepholes" in run(path, "--check").stdout
+
+
+@pytest.mark.parametrize("weights", [np.float32, np.int8])
+def test_an_input_gate_that_is_one_minus_the_forget_gate_is_in_the_weights(tmp_path, weights):
+    """CIFG: the operands of the input gate are absent, and LiteRT computes it so."""
+    path = fused(tmp_path / "m.tflite", without(1, 5, 12), weights)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= (
+        compare.BOUND if weights is np.float32 else compare.ROUNDED_BOUND
+    )
+    (layer,) = model_in(path).layers
+    for array in (layer.kernel, layer.recurrent, layer.bias):
+        assert np.array_equal(array[0], -array[1])
+    assert "its input gate 1 minus its forget gate (CIFG)" in run(path, "--check").stdout
 
 
 def test_weights_of_half_width_are_read_behind_their_dequantize(tmp_path):

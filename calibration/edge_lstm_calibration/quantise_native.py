@@ -35,6 +35,7 @@ INPUT_HEADROOM = 1.5
 OUTPUT_HEADROOM = 2.0
 NARROW_HIDDEN_BITS = range(7, 13)
 _TINY = 1e-9
+_STILL = 1e-6
 
 
 def quantise_native(
@@ -85,7 +86,9 @@ class _Wide(_Quantiser):
     """w8a16: int16 codes; an LSTM sums those of x and h side by side in one accumulator."""
 
     def model(self) -> NativeModel:
-        largest = INPUT_HEADROOM * np.maximum(self._calibration.largest(0, "x"), 1e-6)
+        largest = self._calibration.largest(0, "x")
+        # A channel that never moved gets one scaled unit, so that a device's change does not saturate.
+        largest = INPUT_HEADROOM * np.where(largest < _STILL, 1.0, largest)
         layers = [Layer(w, reach_bits(w, self._calibration, k)) for k, w in enumerate(self._float.layers)]
         formats = choose_formats(layers, self._float.head, largest)
         x = input_columns(layers[0].weights, largest, formats.input_limit, formats.hidden_bits[0])

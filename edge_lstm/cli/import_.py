@@ -54,6 +54,12 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
     type=click.Choice(["tanh", "relu"]),
     help="What the simple RNNs of a PyTorch state dict squash with, which it does not say.  [default: tanh]",
 )
+@click.option(
+    "--activations",
+    metavar="A,B,…",
+    callback=_names,
+    help="Of a PyTorch state dict: what squashes behind each linear layer but the head, linear if nothing does.",
+)
 @click.option("--no-compare", is_flag=True, help="Do not run the original beside the import.")
 @options.as_json
 @options.quiet
@@ -65,6 +71,7 @@ def import_(
     output: Path | None,
     check: bool,
     nonlinearity: RnnActivation | None,
+    activations: tuple[str, ...] | None,
     no_compare: bool,
     as_json: bool,
     quiet: bool,
@@ -85,10 +92,11 @@ def import_(
     from edge_lstm.importers.interface import float_model
     from edge_lstm.importers.network import lint, network_of
     from edge_lstm.importers.nonlinearity import with_nonlinearity
+    from edge_lstm.importers.untold import told
     from edge_lstm.modelfile import save_model
     from edge_lstm.pipeline import refuse_foreign
 
-    chain = with_nonlinearity(read(file), nonlinearity)
+    chain = told(with_nonlinearity(read(file), nonlinearity), activations)
     if check:
         context.exit(_print_check(lint(chain), as_json))
     if output is None:

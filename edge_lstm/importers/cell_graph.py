@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import MOST_UNITS
-from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnActivation, RnnWeights
+from edge_lstm.model import (
+    FastGrnnWeights,
+    GruWeights,
+    LstmWeights,
+    RecurrentWeights,
+    RnnActivation,
+    RnnWeights,
+)
 
 Key = Hashable
 
@@ -171,7 +178,9 @@ class Algebra:
     def step(self, hidden: Expression) -> Step | None:
         """The cell whose new hidden state an expression is; None if it is none that we have. Asked again, the same."""
         if id(hidden) not in self._steps:
-            found = next(filter(None, (find(hidden) for find in (self._lstm, self._gru, self._rnn))), None)
+            found = next(
+                filter(None, (find(hidden) for find in (self._lstm, self._gru, self._rnn, self._fastgrnn))), None
+            )
             self._steps[id(hidden)] = hidden, found
         return self._steps[id(hidden)][1]
 
@@ -227,8 +236,47 @@ class Algebra:
         found = _gates([hidden.of])
         return Step(RnnWeights(*found.arrays, activation), found.x, found.h) if found is not None else None
 
+    def _fastgrnn(self, hidden: Expression) -> Step | None:
+        """z·h + ((ζ + ν) - ζ z)·n, as edge-lstm writes it."""
+        for kept, added in _orders(hidden, Sum):
+            for update, before in _orders(kept, Product):
+                for share, candidate in _orders(added, Product):
+                    h = _key(before)
+                    if not (_is(update, "sigmoid") and _is(candidate, "tanh") and isinstance(h, tuple)):
+                        continue
+                    found, numbers = _gates([update.of, candidate.of]), _zeta_and_nu(share, update)
+                    if found is not None and numbers is not None and found.h == h:
+                        kernel, recurrent, bias = found.arrays
+                        if np.array_equal(*kernel) and np.array_equal(*recurrent):
+                            return Step(FastGrnnWeights(kernel[:1], recurrent[:1], bias, *numbers), found.x, h)
+        return None
+
 
 _RNN_ACTIVATIONS: dict[str, RnnActivation] = {"tanh": "tanh", "relu": "relu"}
+
+
+def _zeta_and_nu(share: Any, update: Squashed) -> tuple[float, float] | None:
+    """Of ``(ζ + ν) - ζ z`` with one ζ and one ν for all units."""
+    for total, minus in _orders(share, Sum):
+        for sign, scaled in _orders(minus, Product):
+            for zeta, gate in _orders(scaled, Product):
+                numbers = [_one_number(value) for value in (total, sign, zeta)]
+                if gate is update and None not in numbers and numbers[1] == -1:
+                    total_, _, zeta_ = (float(number or 0) for number in numbers)
+                    nu = total_ - zeta_  # of a sum that was rounded to float32
+                    return zeta_, 0.0 if abs(nu) < _ROUNDING else nu
+    return None
+
+
+_ROUNDING = 2.0**-23
+"""Of a number up to 2 in float32."""
+
+
+def _one_number(value: Any) -> float | None:
+    """The constant that all units have; None if it is none."""
+    if not isinstance(value, Linear) or value.terms or np.ptp(value.constant) != 0:
+        return None
+    return float(value.constant.flat[0])
 
 
 def _is(value: Any, name: str) -> bool:

@@ -19,15 +19,18 @@ from edge_lstm.importers.chain import (
     Activation,
     Array,
     Convolution,
+    DenseLayer,
     Does,
     Normalise,
     Part,
     Recurrent,
-    Stretch,
     dense_weights,
     part,
 )
+from edge_lstm.importers.embedding import MASKS, embedding, refuse_many
+from edge_lstm.importers.embedding import described as described_embedding
 from edge_lstm.importers.limits import MOST_UNITS
+from edge_lstm.importers.scales import normalising
 
 Config = Mapping[str, Any]
 Shape = tuple[int | None, ...]
@@ -294,18 +297,34 @@ def _batch_normalisation(layer: Layer, features: int | None, weights: Weights) -
         kept = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
         names = [*kept, "moving_mean", "moving_variance"]
         found = {name: weights(name, k, (width,)).astype(np.float64) for k, name in enumerate(names)}
-        # The equation is that of Ioffe & Szegedy (2015) at inference, with Keras's epsilon.
-        gain = found.get("gamma", 1.0) / np.sqrt(found["moving_variance"] + float(config.get("epsilon", 1e-3)))
-        offset = found.get("beta", 0.0) - found["moving_mean"] * gain
-        if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
-            raise ModelError("its mean or variance is not finite, or negative; train it again")
-        return Stretch(gain, np.broadcast_to(offset, (width,)))
+        gain, offset = (found.get(name, np.full(width, default)) for name, default in (("gamma", 1.0), ("beta", 0.0)))
+        epsilon = float(config.get("epsilon", 1e-3))  # Keras's own
+        return normalising(gain, offset, found["moving_mean"], found["moving_variance"], epsilon)
 
     return [part(layer.name, layer.kind, build, "becomes a scaling")], features
 
 
+def _embedding(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    tokens, width = (layer.config.get(key) for key in ("input_dim", "output_dim"))
+
+    def build() -> Does:
+        if features is not None:
+            raise ModelError(f"takes tokens but is given {features} numbers a step; put it first")
+        _require(layer.config, "mask_zero", (False,), MASKS)
+        if not isinstance(tokens, int) or tokens < 1:
+            raise ModelError(f"input_dim is {tokens!r}; expected a number of tokens")
+        refuse_many(tokens, _width(width, "output_dim"))
+        return embedding(weights("embeddings", 0, (tokens, width)))
+
+    made = part(layer.name, layer.kind, build)
+    if isinstance(made.does, DenseLayer):
+        made = replace(made, note=described_embedding(made.does))
+    return [made], width if isinstance(width, int) else None
+
+
 TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | None]]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
+    "Embedding": _embedding,
     "Dense": _dense,
     "TimeDistributed": _dense,
     "Activation": _activation,
@@ -333,10 +352,9 @@ REFUSED = {
     "CuDNNLSTM": "keeps its weights as cuDNN does; save the model again with LSTM",
     "ConvLSTM1D": "is another cell; train LSTM, GRU or SimpleRNN",
     "ConvLSTM2D": "is another cell; train LSTM, GRU or SimpleRNN",
-    "Masking": "leaves out steps by their values, which no device does; train on sequences without padding",
+    "Masking": MASKS,
     "Lambda": "is code, which is never run; replace it by a layer",
     "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "Embedding": "takes tokens, a stream takes numbers; cannot be imported",
     **dict.fromkeys(("SeparableConv1D", "DepthwiseConv1D"), "is another convolution; train a Conv1D, causal"),
     **dict.fromkeys(
         ("MaxPooling1D", "AveragePooling1D"),

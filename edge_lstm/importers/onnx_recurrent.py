@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cells import Choice, Rows, cell_weights, described, with_peepholes
-from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Recurrent
+from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Array, Recurrent
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.model import LstmWeights, RecurrentWeights
@@ -43,10 +43,13 @@ OPERATORS = {
     "RNN": Operator("rnn", (0,), ((b"tanh",), (b"relu",))),
 }
 
+STEPPING = {*OPERATORS, "Scan"}
+"""What goes through a sequence step by step; a Scan takes it time first."""
+
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("direction", lambda v: v != b"forward", "a stream knows no future; train forwards"),
     ("clip", lambda v: v != 0, "a cell here is not clipped; train without"),
-    ("input_forget", lambda v: v != 0, "a cell here has a forget gate of its own; train without"),
+    ("input_forget", lambda v: v not in (0, 1), "expected 0 or 1"),
     ("layout", lambda v: v not in (0, 1), "expected 0 or 1"),
     ("linear_before_reset", lambda v: v not in (0, 1), "expected 0 or 1"),
 )
@@ -78,11 +81,12 @@ def recurrent(node: Node) -> Taken:
         raise ModelError(
             f"activations is {_shown(attributes['activations'])}: a cell here has {named(operator)}; train it so"
         )
+    coupled = bool(attributes.get("input_forget", 0))
+    if coupled and (operator.cell != "lstm" or node.input(_PEEPHOLES)):
+        raise ModelError("input_forget is 1 of what is no LSTM without peepholes; train without")
     _lengths(node)
     for place, name in ((5, "initial_h"), (6, "initial_c")):
-        given, constants = node.input(place), node.constants
-        if not constants.is_zero(given) and constants.origin(given) not in node.graph.states:
-            raise ModelError(f"its {name} {INPUTS[name][1]}")
+        refuse_start(node, place, name)
     layout = int(attributes.get("layout", 0))
     wanted = BATCH_FIRST if layout else TIME_FIRST
     if node.axes != wanted:
@@ -90,7 +94,15 @@ def recurrent(node: Node) -> Taken:
     if node.taken == _CELL_STATE:
         raise ModelError("its cell state is taken for the output; take Y or Y_h")
     weights = _weights(node, operator, activations)
-    return Recurrent(weights, every_step=node.taken == 0), axes_after(node), described(weights)
+    note = described(weights) + (", its forget gate 1 minus its input gate" if coupled else "")
+    return Recurrent(weights, every_step=node.taken == 0), axes_after(node), note
+
+
+def refuse_start(node: Node, place: int, name: str) -> None:
+    """Raise ModelError unless the state that is this input is zero where a stream begins."""
+    given, constants = node.input(place), node.constants
+    if not constants.is_zero(given) and constants.origin(given) not in node.graph.states:
+        raise ModelError(f"its {name} {INPUTS[name][1]}")
 
 
 def named(operator: Operator) -> str:
@@ -144,8 +156,11 @@ def _weights(node: Node, operator: Operator, activations: tuple[bytes, ...]) -> 
         if biases.shape != (1, 2 * rows):
             raise ModelError(f"B has shape {biases.shape}; expected {(1, 2 * rows)}")
     reset_after = bool(node.attributes.get("linear_before_reset", 0))
+    of_gates = Rows(kernel[0], recurrent[0], *biases.reshape(2, rows))
+    if node.attributes.get("input_forget", 0):
+        of_gates = _coupled(of_gates, *operator.order[:2])
     choice = Choice(reset_after, "relu" if b"relu" in activations else "tanh")
-    plain = cell_weights(operator.cell, Rows(kernel[0], recurrent[0], *biases.reshape(2, rows)), operator.order, choice)
+    plain = cell_weights(operator.cell, of_gates, operator.order, choice)
     return _with_peepholes(node, plain) if isinstance(plain, LstmWeights) and node.input(_PEEPHOLES) else plain
 
 
@@ -155,3 +170,17 @@ def _with_peepholes(node: Node, plain: LstmWeights) -> RecurrentWeights:
     if peephole.shape != (1, 3 * plain.units):
         raise ModelError(f"P has shape {peephole.shape}; expected {(1, 3 * plain.units)}")
     return with_peepholes(plain, peephole.reshape(3, -1)[_PEEPHOLE_ORDER])
+
+
+def _coupled(rows: Rows, i: int, f: int) -> Rows:
+    """Rows whose forget gate is 1 - i, as ``input_forget`` asks: https://onnx.ai/onnx/operators/onnx__LSTM.html
+
+    1 - σ(z) is σ(-z).
+    """
+
+    def turned(values: Array) -> Array:
+        gates = np.split(values, len(OPERATORS["LSTM"].order))
+        gates[f] = -gates[i]
+        return np.concatenate(gates)
+
+    return Rows(*(turned(values) for values in (rows.kernel, rows.recurrent, rows.bias, rows.recurrent_bias)))

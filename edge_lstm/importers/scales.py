@@ -18,9 +18,24 @@ from edge_lstm.importers.chain import (
     Recurrent,
     Stretch,
     dense_weights,
+    quiet,
     single,
 )
 from edge_lstm.model import DenseWeights, RecurrentWeights
+
+
+def normalising(gain: Array, offset: Array, mean: Array, variance: Array, epsilon: float) -> Stretch:
+    """A batch normalisation at inference (Ioffe & Szegedy, 2015), of numbers (F,) or (1,).
+
+    Raises:
+        ModelError: if it scales by what is no number.
+    """
+    with quiet():
+        scale = np.asarray(gain / np.sqrt(np.asarray(variance, np.float64) + epsilon))
+        shift = np.asarray(offset - mean * scale)
+    if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
+        raise ModelError("its mean or variance is not finite, or negative; train it again")
+    return Stretch(scale, shift)
 
 
 def with_scales_taken_in(parts: Sequence[Part]) -> list[Part]:
