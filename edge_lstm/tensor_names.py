@@ -27,5 +27,8 @@ def hidden_before(layer: int) -> str:
     return f"layer{layer}/f"
 
 
+BESIDE_HIDDEN = (cell_state, inputs_before, hidden_before)
+"""What a layer may carry besides its hidden state, in the order of its c elsewhere."""
+
 NEW = "_new"
 """Suffix of a state's name on its way out of an explicit-state file."""

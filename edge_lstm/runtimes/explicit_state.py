@@ -15,7 +15,7 @@ import numpy as np
 from edge_lstm.errors import BundleError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State, fitting
-from edge_lstm.tensor_names import NEW, cell_state, hidden_before, hidden_state, inputs_before
+from edge_lstm.tensor_names import BESIDE_HIDDEN, NEW, cell_state, hidden_state
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _layers(names: Sequence[str], who: str) -> list[tuple[int, list[int]]]:
     layers: list[tuple[int, list[int]]] = []
     while hidden_state(len(layers)) in names:
         h = names.index(hidden_state(len(layers)))
-        others = [name(len(layers)) for name in (cell_state, inputs_before, hidden_before)]
+        others = [name(len(layers)) for name in BESIDE_HIDDEN]
         layers.append((h, [names.index(name) for name in others if name in names] or [h]))
     if {index for h, rest in layers for index in (h, *rest)} != set(range(len(names))):
         raise BundleError(
