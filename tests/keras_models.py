@@ -100,10 +100,23 @@ ALIKE = (
     *("conv_batchnorm.keras", "conv_scaled_first.keras", "conv_scaled_between.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
+LATE = (
+    "both_lstm.keras",
+    "both_lstm.h5",
+    "both_gru.keras",
+    "both_gru_before.h5",
+    "both_rnn.keras",
+    "both_behind.keras",
+)
+"""Models whose last recurrent layer reads both ways."""
+
 REFUSED = {
     "masking": "Masking",
-    "bidirectional": "Bidirectional",
-    "bidirectional_gru": "Bidirectional",
+    "bidirectional": "gives the end of what it reads from the end; make it return sequences",
+    "bidirectional_gru": "give --look-ahead N, and it speaks of each step N steps late",
+    "bidirectional_sum": "merge_mode is 'sum': the halves stand side by side here",
+    "bidirectional_hard": "recurrent_activation is 'hard_sigmoid'",
+    "bidirectional_other": "has a backward layer of another kind",
     "masked_gru": "Masking",
     "stacked_cells": "wraps StackedRNNCells",
     "state_too": "return_state is True",
@@ -168,6 +181,9 @@ def main(folder: Path) -> None:
     def conv(filters: int, size: int, **options: Any) -> Any:
         bias = {"bias_initializer": "glorot_uniform"} if options.get("use_bias", True) else {}
         return layers.Conv1D(filters, size, **({"padding": "causal"} | bias | options))
+
+    def both(inner: Any, **options: Any) -> Any:
+        return layers.Bidirectional(inner, **options)
 
     def row(*stack: Any, batch_shape: Any = (None, None, FEATURES)) -> Any:
         return keras.Sequential([keras.Input(batch_shape=batch_shape), *stack])
@@ -246,6 +262,17 @@ def main(folder: Path) -> None:
     write(row(batchnorm(), conv(4, 3, activation="relu"), lstm(), dense()), "conv_scaled_first.keras")
     unshifted = batchnorm(center=False, moving_mean_initializer="zeros")
     write(row(lstm(every=True), unshifted, conv(4, 3), layers.GRU(3), dense()), "conv_scaled_between.keras")
+    for ending in (".keras", ".h5"):
+        write(row(both(lstm(every=True)), dense(3)), f"both_lstm{ending}")
+    write(row(both(layers.GRU(4, return_sequences=True)), dense(3, "softmax")), "both_gru.keras")
+    write(
+        row(both(layers.GRU(4, return_sequences=True, reset_after=False)), dense(4, "tanh"), dense()),
+        "both_gru_before.h5",
+    )
+    write(row(both(layers.SimpleRNN(4, return_sequences=True, use_bias=False)), dense()), "both_rnn.keras")
+    behind = conv(4, 3, activation="relu"), lstm(every=True), batchnorm(), both(lstm(3, every=True)), dense()
+    write(row(*behind), "both_behind.keras")
+    write(row(both(lstm(every=True)), layers.GRU(4, return_sequences=True), dense()), "both_before.keras", alike=False)
     wrapped = layers.GRUCell(5, reset_after=False), layers.GRUCell(4)
     for ending, inner in zip((".keras", ".h5"), wrapped, strict=True):
         write(row(layers.RNN(inner), dense()), f"wrapped_gru{ending}")
@@ -281,7 +308,12 @@ def main(folder: Path) -> None:
         "many_tokens": row(layers.Embedding(300, 4), lstm(), dense(), batch_shape=(None, None)),
         "masking": row(layers.Masking(), lstm(), dense()),
         "bidirectional": row(layers.Bidirectional(lstm()), dense()),
-        "bidirectional_gru": row(layers.Bidirectional(layers.GRU(4)), dense()),
+        "bidirectional_gru": row(both(layers.GRU(4, return_sequences=True)), dense()),
+        "bidirectional_sum": row(both(lstm(every=True), merge_mode="sum"), dense()),
+        "bidirectional_hard": row(both(lstm(every=True, recurrent_activation="hard_sigmoid")), dense()),
+        "bidirectional_other": row(
+            both(lstm(every=True), backward_layer=layers.GRU(5, return_sequences=True, go_backwards=True)), dense()
+        ),
         "masked_gru": row(layers.Masking(), layers.GRU(4), dense()),
         "stacked_cells": row(layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)]), dense()),
         "state_too": keras.Model(entry, dense()(state_too)),

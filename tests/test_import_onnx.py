@@ -372,7 +372,6 @@ def both(name: str, says: str, **options: Any) -> dict[str, tuple[Any, str]]:
 
 REFUSED = {
     **both("reverse", "direction is reverse: a stream knows no future; train forwards", direction="reverse"),
-    **both("bidirectional", "direction is bidirectional", direction="bidirectional"),
     **both("clip", "clip is 3.0", clip=3.0),
     **both("sequence_lens", "sequence_lens [3, 3, 3, 3] end sequences before step 7", more=("lens",)),
     **both("lengths that are computed", "sequence_lens may end", more=("computed",)),

@@ -125,7 +125,7 @@ REORDERED_BOUND = 5e-5
 
 @pytest.mark.parametrize("name", STACKS)
 def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
-    """GRU with both places of the reset and RNN are ops of ONNX; FastGRNN is one Scan, a layer that looks ahead two ops."""
+    """GRU with both places of the reset and RNN are ops of ONNX; FastGRNN is one Scan, a layer both ways two ops."""
     features, layers, _ = STACKS[name]
     model = stacked(*STACKS[name])
     content = onnx_model(model)

@@ -74,9 +74,9 @@ ROWS: dict[str, tuple[dict[str, tuple[str, int, int]], tuple[str, ...], bool]] =
 the head and behind its normalisation; whether they were made in the opposite order."""
 
 REFUSED = {
-    "lstm-bidirectional": "reads backwards (bidirectional)",
-    "gru-bidirectional": "reads backwards (bidirectional)",
-    "rnn-bidirectional": "reads backwards (bidirectional)",
+    "lstm-bidirectional": "give --look-ahead N",
+    "gru-bidirectional": "give --look-ahead N",
+    "rnn-bidirectional": "give --look-ahead N",
 }
 """Name of a file that cannot be imported → what the refusal says."""
 

@@ -60,6 +60,12 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
     callback=_names,
     help="Of a PyTorch state dict: what squashes behind each linear layer but the head, linear if nothing does.",
 )
+@click.option(
+    "--look-ahead",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Steps that each bidirectional layer looks ahead, by which what the model says is late.",
+)
 @click.option("--no-compare", is_flag=True, help="Do not run the original beside the import.")
 @options.as_json
 @options.quiet
@@ -72,6 +78,7 @@ def import_(
     check: bool,
     nonlinearity: RnnActivation | None,
     activations: tuple[str, ...] | None,
+    look_ahead: int | None,
     no_compare: bool,
     as_json: bool,
     quiet: bool,
@@ -90,6 +97,7 @@ def import_(
     from edge_lstm.importers.compare import Compared, compare
     from edge_lstm.importers.given import Given
     from edge_lstm.importers.interface import float_model
+    from edge_lstm.importers.look_ahead import with_look_ahead
     from edge_lstm.importers.network import lint, network_of
     from edge_lstm.importers.nonlinearity import with_nonlinearity
     from edge_lstm.importers.untold import told
@@ -97,6 +105,7 @@ def import_(
     from edge_lstm.pipeline import refuse_foreign
 
     chain = told(with_nonlinearity(read(file), nonlinearity), activations)
+    chain = with_look_ahead(chain, look_ahead)
     if check:
         context.exit(_print_check(lint(chain), as_json))
     if output is None:
@@ -139,6 +148,9 @@ def _stack(model: FloatModel) -> str:
 def _said(compared: Compared) -> str:
     if compared.error is None:
         return f"not compared: {compared.not_run}"
+    if compared.late:
+        at = f"{compared.late} steps before the end of {compared.sequences} sequences of {compared.steps} steps"
+        return f"equal to {compared.runtime} within {compared.error:.1e} of the largest output, {at}"
     near = (
         f"as near to {compared.runtime} as its rounding lets it be, {compared.error:.2f} of the outputs' deviation"
         if compared.rounded

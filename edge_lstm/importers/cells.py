@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.importers.chain import Array, single
-from edge_lstm.model import GruWeights, LstmWeights, PeepholeLstmWeights, RecurrentWeights, RnnActivation, RnnWeights
+from edge_lstm.model import (
+    BidirectionalWeights,
+    GruWeights,
+    LstmWeights,
+    PeepholeLstmWeights,
+    RecurrentWeights,
+    RnnActivation,
+    RnnWeights,
+)
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """Cell → gates, which other programs keep above each other. FastGRNN is not here: no program has a layer of it."""
@@ -24,6 +32,7 @@ NAMES = {
     "fastgrnn": "FastGRNN",
     "dense": "dense layer",
     "conv": "convolution",
+    "bidirectional": "bidirectional layer",
 }
 """Cell → what people call it."""
 
@@ -109,8 +118,10 @@ def with_peepholes(plain: LstmWeights, peephole: Array) -> RecurrentWeights:
     return PeepholeLstmWeights(plain.kernel, plain.recurrent, plain.bias, single(peephole))
 
 
-def described(weights: RecurrentWeights) -> str:
+def described(weights: RecurrentWeights | BidirectionalWeights) -> str:
     """What to know of a layer, in a few words."""
+    if isinstance(weights, BidirectionalWeights):
+        return f"{described(weights.forward)} each way, {weights.look_ahead} steps late"
     if isinstance(weights, GruWeights):
         return f"{weights.units} units, reset {'after' if weights.reset_after else 'before'} the product"
     if isinstance(weights, PeepholeLstmWeights):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.given import NOTHING, Given
-from edge_lstm.model import DenseLayerWeights, DenseWeights, RecurrentWeights
+from edge_lstm.model import BidirectionalWeights, DenseLayerWeights, DenseWeights, RecurrentWeights
 
 Array = NDArray[Any]
 
@@ -33,8 +33,16 @@ class Normalise:
 class Recurrent:
     """A recurrent layer; ``every_step`` says whether it hands on all of its hidden states or the last alone."""
 
-    weights: RecurrentWeights
+    weights: RecurrentWeights | BidirectionalWeights
     every_step: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BothWays:
+    """A bidirectional layer, its hidden states side by side at every step."""
+
+    forward: RecurrentWeights
+    backward: RecurrentWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +85,18 @@ class Largest:
     """At the end: which output is the largest, a label. A stream tells it anyway, so the model keeps the outputs."""
 
 
-Does = Normalise | Recurrent | DenseLayer | Convolution | LastStep | DenseWeights | Stretch | Activation | Largest
+Does = (
+    Normalise
+    | Recurrent
+    | BothWays
+    | DenseLayer
+    | Convolution
+    | LastStep
+    | DenseWeights
+    | Stretch
+    | Activation
+    | Largest
+)
 
 
 @dataclass(frozen=True, eq=False)

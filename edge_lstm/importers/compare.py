@@ -15,6 +15,7 @@ import numpy as np
 from edge_lstm.errors import VerificationError
 from edge_lstm.importers import saved_model
 from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain, Grid
+from edge_lstm.importers.look_ahead import is_whole_at_its_end
 from edge_lstm.importers.network import Found
 from edge_lstm.model import FloatModel
 from edge_lstm.reference import network, replay
@@ -40,6 +41,8 @@ class Compared:
         error: the largest difference over the largest output; None if it was not compared.
         rounded: whether the original rounds to 8 bits, and the error is root mean square over the outputs' deviation.
         not_run: why not.
+        late: steps that the model looks ahead. What it says at the end of a sequence is what the original, which knows
+            the whole sequence, says of as many steps before; nothing else is alike.
     """
 
     runtime: str
@@ -48,6 +51,7 @@ class Compared:
     error: float | None = None
     not_run: str = ""
     rounded: bool = False
+    late: int = 0
 
 
 class _CannotRunError(Exception):
@@ -63,7 +67,11 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     run = _RUNTIMES.get(chain.format)
     if run is None:
         return Compared("torch", not_run="a state dict holds no program that a runtime could run")
-    steps, batch = chain.steps or _STEPS, chain.batch or _BATCH
+    steps, batch, late = chain.steps or _STEPS, chain.batch or _BATCH, model.look_ahead
+    if late and not is_whole_at_its_end(model):
+        return Compared(chain.format, not_run="what is behind a layer that looks ahead never sees a whole sequence")
+    if late >= steps:
+        return Compared(chain.format, not_run=f"it looks ahead by {late} steps, the original takes {steps}")
     question, physical = _questions(chain, model, (batch, steps))
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
     try:
@@ -77,13 +85,15 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
         (_deviation, ROUNDED_BOUND, "their deviation") if chain.rounded else (_distance, BOUND, "the largest")
     )
     pairs = ((ours, theirs) for ours in outputs_as_in_file(found, model, physical))
+    if late:
+        pairs = ((ours[:, -1], whole[:, -1 - late]) for ours, whole in pairs)
     error = max(distance(*(_at_labels(*pair) if found.label else pair)) for pair in pairs)
     if not error <= bound:
         raise VerificationError(
             f"{path}: {runtime} computes other outputs, {error:.1e} of {of} away, the limit is {bound:.0e}; "
             "please report it with the file"
         )
-    return Compared(runtime, batch, steps, error, rounded=chain.rounded)
+    return Compared(runtime, batch, steps, error, rounded=chain.rounded, late=late)
 
 
 def _questions(chain: Chain, model: FloatModel, shape: tuple[int, int]) -> tuple[Array, Array]:

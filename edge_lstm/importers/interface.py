@@ -10,6 +10,7 @@ from edge_lstm.errors import ProjectError
 from edge_lstm.importers.chain import Chain
 from edge_lstm.importers.embedding import CHANNEL
 from edge_lstm.importers.given import Given
+from edge_lstm.importers.look_ahead import late_note
 from edge_lstm.importers.network import Found, folded, network_of
 from edge_lstm.model import FloatModel, Interface, Task, TaskKind
 
@@ -37,7 +38,8 @@ def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tup
         front_end=given.front_end,
         provenance={"imported": {"format": chain.format, "file": path.name}},
     )
-    return FloatModel(found.layers, head, interface), (*chain.notes, *_supposed(chain, found, given, task))
+    model = FloatModel(found.layers, head, interface)
+    return model, (*chain.notes, *_supposed(chain, found, given, task), *late_note(model))
 
 
 def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | None) -> Task:

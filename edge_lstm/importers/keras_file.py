@@ -84,12 +84,17 @@ def _json(text: Any, path: Path) -> Config:
 
 
 def _numbered(file: Any, layer: Layer, budget: Budget) -> Weights:
-    """``layers/lstm_1/cell/vars/0``. Keras 2 gave the folder of the layers a longer name."""
+    """``layers/lstm_1/cell/vars/0``, and ``layers/bidirectional/forward_layer/cell/vars/0`` of ``forward/kernel``.
+
+    Keras 2 gave the folder of the layers a longer name.
+    """
     own = _snake(layer.kind) + (f"_{layer.count}" if layer.count else "")
     inner = "layer/" if layer.kind == "TimeDistributed" else "cell/" if layer.kind in RECURRENT else ""
 
     def read(name: str, place: int, shape: Shape) -> Array:
-        paths = (f"{folder}/{own}/{inner}vars/{place}" for folder in ("layers", "_layer_checkpoint_dependencies"))
+        half = name.rpartition("/")[0]
+        within = f"{half}_layer/cell/" if half else inner
+        paths = (f"{folder}/{own}/{within}vars/{place}" for folder in ("layers", "_layer_checkpoint_dependencies"))
         return read_array(next(filter(None, (descend(file, p) for p in paths)), None), name, shape, budget)
 
     return read
@@ -101,12 +106,16 @@ def _snake(name: str) -> str:
 
 
 def _named(file: Any, layer: Layer, budget: Budget) -> Weights:
-    """``model_weights/NAME`` lists its weights, as ``NAME/lstm_cell/kernel:0`` or without the last two characters."""
+    """``model_weights/NAME`` lists its weights, as ``NAME/lstm_cell/kernel:0`` or without the last two characters;
+    those of a half with a folder between, as ``forward_lstm``.
+    """
 
     def read(name: str, place: int, shape: Shape) -> Array:  # noqa: ARG001
         group = descend(file, f"model_weights/{layer.name}")
         listed = [] if group is None else [_text(n) for n in group.attrs.get("weight_names", ())]
-        path = next((n for n in listed if n.rpartition("/")[2].partition(":")[0] == name), None)
+        half, _, plain = name.rpartition("/")
+        own = [n for n in listed if not half or any(folder.startswith(f"{half}_") for folder in n.split("/"))]
+        path = next((n for n in own if n.rpartition("/")[2].partition(":")[0] == plain), None)
         return read_array(None if path is None else descend(group, path), name, shape, budget)
 
     return read

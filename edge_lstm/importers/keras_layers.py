@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import convolutions
+from edge_lstm.importers import convolutions, look_ahead
 from edge_lstm.importers.cells import GATES, Choice, Rows, cell_weights, described
 from edge_lstm.importers.chain import (
     Activation,
     Array,
+    BothWays,
     Convolution,
     DenseLayer,
     Does,
@@ -31,6 +32,7 @@ from edge_lstm.importers.embedding import MASKS, embedding, refuse_many
 from edge_lstm.importers.embedding import described as described_embedding
 from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.scales import normalising
+from edge_lstm.model import BidirectionalWeights, RecurrentWeights
 
 Config = Mapping[str, Any]
 Shape = tuple[int | None, ...]
@@ -192,6 +194,35 @@ def _dense(layer: Layer, features: int | None, weights: Weights) -> tuple[list[P
     return found, units if isinstance(units, int) else None
 
 
+def _both_ways(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    config = layer.config
+    inner = config["layer"]
+    kind, options = str(inner["class_name"]), inner["config"]
+    units = options.get("units")
+    width = 2 * units if isinstance(units, int) else None
+    if kind not in RECURRENT or is_custom(inner):
+        return [_refused(layer, f"wraps {kind}; use layers LSTM, GRU or SimpleRNN in a row")], None
+
+    def half(name: str) -> RecurrentWeights:
+        def of_half(weight: str, place: int, shape: Shape) -> Array:
+            return weights(f"{name}/{weight}", place, shape)
+
+        ((made,), _) = _recurrent(Layer(layer.name, kind, options, 0), features, of_half)
+        if not isinstance(made.does, Recurrent) or isinstance(made.does.weights, BidirectionalWeights):
+            raise ModelError(made.obstacle)
+        return made.does.weights
+
+    def build() -> Does:
+        _require(config, "merge_mode", ("concat",), look_ahead.MERGES)
+        other = config.get("backward_layer") or inner
+        if (other["class_name"], other["config"].get("units")) != (kind, units):
+            raise ModelError("has a backward layer of another kind; use the same both ways")
+        _require(options, "return_sequences", (True,), look_ahead.LAST_STEP)
+        return BothWays(half("forward"), half("backward"))
+
+    return [part(layer.name, layer.kind, build)], width
+
+
 def _convolution(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
     config = layer.config
     size, strides, dilation = (_one(config.get(key, 1)) for key in ("kernel_size", "strides", "dilation_rate"))
@@ -332,6 +363,7 @@ TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | 
     "Normalization": _normalisation,
     "BatchNormalization": _batch_normalisation,
     "Conv1D": _convolution,
+    "Bidirectional": _both_ways,
 }
 
 _TRAINING_ONLY = "acts in training alone"
@@ -347,7 +379,6 @@ UNKNOWN = "cannot be imported; use LSTM, GRU or SimpleRNN layers and Dense"
 """What is said of a layer that no table names."""
 
 REFUSED = {
-    "Bidirectional": "reads a sequence from its end, which a stream does not know; train forwards",
     "CuDNNGRU": "keeps its weights as cuDNN does; save the model again with GRU",
     "CuDNNLSTM": "keeps its weights as cuDNN does; save the model again with LSTM",
     "ConvLSTM1D": "is another cell; train LSTM, GRU or SimpleRNN",

@@ -10,9 +10,11 @@ from typing import Literal
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers import look_ahead
 from edge_lstm.importers.chain import (
     Activation,
     Array,
+    BothWays,
     Chain,
     Convolution,
     DenseLayer,
@@ -32,7 +34,7 @@ from edge_lstm.model import CellWeights, ConvWeights, DenseLayerWeights, DenseWe
 Verdict = Literal["taken", "passed over", "in the way"]
 
 _PLACES: dict[type, int] = {
-    **{Normalise: 0, Recurrent: 1, DenseLayer: 1, DenseWeights: 2, Stretch: 3, Activation: 4, Largest: 5}
+    **{Normalise: 0, Recurrent: 1, BothWays: 1, DenseLayer: 1, DenseWeights: 2, Stretch: 3, Activation: 4, Largest: 5}
 }
 """Where each kind of part stands. The last step may be picked before the head or after it."""
 
@@ -168,7 +170,7 @@ def _judged(chain: Chain) -> Iterator[Part]:
     """The parts, with an obstacle where one does not fit those before it."""
     walk, recurrent = _Walk(), False
     for k, part in enumerate(with_dense_layers(with_scales_taken_in(chain.parts))):
-        recurrent = recurrent or isinstance(part.does, Recurrent) or bool(part.obstacle)
+        recurrent = recurrent or isinstance(part.does, Recurrent | BothWays) or bool(part.obstacle)
         fault = _misplaced(part.does, walk) if part.does is not None else chain.untold.get(k, "")
         yield replace(part, obstacle=part.obstacle or fault)
         _advance(part, walk)
@@ -181,6 +183,8 @@ def _judged(chain: Chain) -> Iterator[Part]:
 def _misplaced(does: Does, walk: _Walk) -> str:
     if isinstance(does, LastStep):
         return "" if walk.every_step else "picks a step where one alone is left; remove it"
+    if isinstance(does, BothWays):
+        return look_ahead.WANTED
     if isinstance(does, Convolution):
         return ""  # in the way of which something else is
     place = _PLACES[type(does)]
@@ -208,6 +212,8 @@ def _takes(does: Does) -> int | None:
         return _channels(does)
     if isinstance(does, Recurrent | DenseLayer):
         return does.weights.features
+    if isinstance(does, BothWays):
+        return does.forward.features
     return int(does.weights.shape[1]) if isinstance(does, DenseWeights) else None
 
 
@@ -231,5 +237,7 @@ def _advance(part: Part, walk: _Walk) -> None:
         walk.width, walk.every_step = does.weights.units, does.every_step
     if isinstance(does, DenseLayer):
         walk.width = does.weights.units
+    if isinstance(does, BothWays):
+        walk.width = 2 * does.forward.units
     if isinstance(does, DenseWeights):
         walk.width = does.outputs

@@ -21,7 +21,7 @@ from edge_lstm.importers.chain import (
     quiet,
     single,
 )
-from edge_lstm.model import DenseWeights, RecurrentWeights
+from edge_lstm.model import BidirectionalWeights, DenseWeights
 
 
 def normalising(gain: Array, offset: Array, mean: Array, variance: Array, epsilon: float) -> Stretch:
@@ -99,7 +99,10 @@ def _taken_in(part: Part, scale: Stretch) -> Part:
         return replace(part, does=None, obstacle=str(error))
 
 
-def _recurrent(weights: RecurrentWeights, scale: Stretch) -> RecurrentWeights:
+def _recurrent(weights: Any, scale: Stretch) -> Any:
+    if isinstance(weights, BidirectionalWeights):
+        forward, backward = (_recurrent(half, scale) for half in (weights.forward, weights.backward))
+        return replace(weights, forward=forward, backward=backward)
     by, offset = _columns(scale, weights.features)
     kernel = weights.kernel.astype(np.float64)
     return replace(weights, kernel=single(kernel * by), bias=single(weights.bias + kernel @ offset))

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cells import NAMES, Rows, cell_weights, described
-from edge_lstm.importers.chain import Array, Chain, DenseLayer, Does, Part, Recurrent, Stretch, part, single
+from edge_lstm.importers.chain import Array, BothWays, Chain, DenseLayer, Does, Part, Recurrent, Stretch, part, single
 from edge_lstm.importers.limits import MOST_UNITS, Budget
 from edge_lstm.importers.torch_linear import EPSILON, plain_module, with_activations
 from edge_lstm.importers.torch_order import Module, in_order
@@ -34,7 +34,7 @@ _GATES: dict[int, tuple[str, tuple[int, ...]]] = {4: ("lstm", (0, 1, 2, 3)), 3: 
 """Gates in the rows of ``weight_hh`` → the cell, and where ours are among them."""
 
 REFUSED = {
-    "bidirectional": "reads backwards (bidirectional); train forwards",
+    "bidirectional": "reads backwards what no plain layer reads forwards; train it without a projection, or forwards",
 }
 """Argument of a recurrent module → why it cannot be taken."""
 
@@ -132,12 +132,20 @@ def _chain(tensors: Mapping[str, Array], path: Path, ordered: bool) -> Chain:
 
 def _module(prefix: str, places: Mapping[_Place, Mapping[str, Array]]) -> Module:
     parts = _layers(places)
-    first, last = (part.does.weights if isinstance(part.does, _LAYERS) else None for part in (parts[0], parts[-1]))
-    takes, gives = (first.features, last.units) if first is not None and last is not None else (None, None)
+    first, last = _widths(parts[0]), _widths(parts[-1])
+    takes, gives = (first[0], last[1]) if first is not None and last is not None else (None, None)
     return Module(prefix.rstrip(".") or parts[0].kind, tuple(parts), takes, gives, "recurrent")
 
 
 _LAYERS = (Recurrent, DenseLayer)
+
+
+def _widths(part: Part) -> tuple[int, int] | None:
+    """What a layer takes and gives; None if that is not known."""
+    does = part.does
+    if isinstance(does, BothWays):
+        return does.forward.features, 2 * does.forward.units
+    return (does.weights.features, does.weights.units) if isinstance(does, _LAYERS) else None
 
 
 def _notes(modules: Sequence[Module]) -> Iterator[str]:
@@ -153,13 +161,13 @@ def _notes(modules: Sequence[Module]) -> Iterator[str]:
 
 def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
     """The layers of one module."""
-    parts = []
+    parts: list[Part] = []
     for place in sorted(places, key=lambda p: (p.layer, p.reverse)):
         of_layer = places[place]
         name = f"{place.prefix}l{place.layer}{'_reverse' if place.reverse else ''}"
         kind = NAMES.get(_cell(of_layer), "recurrent layer")
         if place.reverse:
-            parts.append(Part(name, kind, obstacle=REFUSED["bidirectional"]))
+            parts.append(_both_ways(parts.pop() if parts else None, name, of_layer))
             continue
         made = part(name, kind, lambda of_layer=of_layer: _recurrent(of_layer))  # type: ignore[misc]
         note = described(made.does.weights) if isinstance(made.does, Recurrent) else ""
@@ -167,6 +175,21 @@ def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
         if "weight_hr" in of_layer and not made.obstacle:
             parts.append(_projection(f"{name} projection", of_layer["weight_hr"]))
     return parts
+
+
+def _both_ways(forward: Part | None, name: str, tensors: Mapping[str, Array]) -> Part:
+    """The layer of the part before and its reverse."""
+
+    def build() -> Does:
+        backward = _recurrent(tensors)
+        does = None if forward is None else forward.does
+        if not isinstance(does, Recurrent) or not isinstance(backward, Recurrent) or "weight_hr" in tensors:
+            raise ModelError(REFUSED["bidirectional"])
+        return BothWays(does.weights, backward.weights)  # type: ignore[arg-type]  # as they are read
+
+    if forward is None or forward.obstacle:
+        return forward or Part(name, "recurrent layer", obstacle=REFUSED["bidirectional"])
+    return part(forward.name, f"bidirectional {forward.kind}", build)
 
 
 def _cell(tensors: Mapping[str, Array]) -> str:
