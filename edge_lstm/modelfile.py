@@ -128,6 +128,7 @@ def interface_to_json(interface: Interface) -> Header:
         "rate_hz": interface.rate_hz,
         "front_end": interface.front_end,
         "provenance": interface.provenance,
+        **({"look_ahead": interface.look_ahead} if interface.look_ahead else {}),
     }
 
 
@@ -144,6 +145,7 @@ def interface_from_json(values: Header) -> Interface:
         rate_hz=values["rate_hz"],
         front_end=values["front_end"],
         provenance=values["provenance"],
+        look_ahead=values.get("look_ahead", 0),
     )
 
 

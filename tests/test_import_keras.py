@@ -197,7 +197,7 @@ def test_a_layer_that_reads_both_ways_is_whole_where_the_sequence_ends(files, na
     for steps in range(1, STEPS):
         late = with_look_ahead(chain, steps)
         model, _ = float_model(late, Given(), files / name)
-        assert model.look_ahead == steps
+        assert model.interface.look_ahead == steps
         for ours in outputs_as_in_file(network_of(late, files / name), model, example["x"]):
             assert np.abs(ours[:, -1] - example["y"][:, -1 - steps]).max() <= BOUND * np.abs(example["y"]).max()
 
@@ -209,8 +209,8 @@ def test_the_command_takes_a_look_ahead_and_compares_with_it(files, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert "bidirectional layer of 10 units" in done.stdout
     assert "3 steps before the end of 3 sequences of 24 steps" in done.stdout
-    assert "what it says at a step is of the step 3 before" in done.stderr
-    assert load_model(out).look_ahead == 3
+    assert "it looks ahead: what it says at a step is of the step 3 before" in done.stderr
+    assert load_model(out).interface.look_ahead == 3
     done = run(files / "both_before.keras", "-o", out, "--look-ahead", "2")
     assert "not compared: what is behind a layer that looks ahead never sees a whole sequence" in done.stdout
     checked = run(files / "both_lstm.keras", "--check", "--look-ahead", "3").stdout

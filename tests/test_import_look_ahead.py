@@ -83,7 +83,7 @@ def test_a_state_dict_of_two_directions_is_read_both_ways(tmp_path, cell):
     done = run(SAVED / f"{cell}-bidirectional.pt", "-o", tmp_path / "m.safetensors", "--look-ahead", "4")
     assert done.exit_code == 0, done.stderr
     model = load_model(tmp_path / "m.safetensors")
-    assert model.look_ahead == 8
+    assert model.interface.look_ahead == 8
     for k, layer in enumerate(model.layers):
         assert isinstance(layer, BidirectionalWeights)
         for half, ending in ((layer.forward, ""), (layer.backward, "_reverse")):

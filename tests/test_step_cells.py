@@ -108,7 +108,7 @@ def test_the_reference_follows_the_float_network(name, arithmetic):
     step = quantise_step(model, calibrate(model, recordings(model)))
     unseen = recordings(model, seed=9)
     # What a layer that looks ahead says before it has looked is of steps before the first, where the codes of x differ.
-    late, scaling = model.look_ahead, model.interface.scaling
+    late, scaling = model.interface.look_ahead, model.interface.scaling
     wanted = np.concatenate([y[late:] for y in replay(network(model), [scaling.apply(r) for r in unseen])])
     codes = [y[late:] for y in replay(network(step, arithmetic), [step.encoding.encode(r) for r in unseen])]
     error = step.decoding.decode(np.concatenate(codes)) - wanted

@@ -67,7 +67,7 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     run = _RUNTIMES.get(chain.format)
     if run is None:
         return Compared("torch", not_run="a state dict holds no program that a runtime could run")
-    steps, batch, late = chain.steps or _STEPS, chain.batch or _BATCH, model.look_ahead
+    steps, batch, late = chain.steps or _STEPS, chain.batch or _BATCH, model.interface.look_ahead
     if late and not is_whole_at_its_end(model):
         return Compared(chain.format, not_run="what is behind a layer that looks ahead never sees a whole sequence")
     if late >= steps:

@@ -10,7 +10,6 @@ from edge_lstm.errors import ProjectError
 from edge_lstm.importers.chain import Chain
 from edge_lstm.importers.embedding import CHANNEL
 from edge_lstm.importers.given import Given
-from edge_lstm.importers.look_ahead import late_note
 from edge_lstm.importers.network import Found, folded, network_of
 from edge_lstm.model import FloatModel, Interface, Task, TaskKind
 
@@ -39,7 +38,7 @@ def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tup
         provenance={"imported": {"format": chain.format, "file": path.name}},
     )
     model = FloatModel(found.layers, head, interface)
-    return model, (*chain.notes, *_supposed(chain, found, given, task), *late_note(model))
+    return model, (*chain.notes, *_supposed(chain, found, given, task), *model.notes)
 
 
 def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | None) -> Task:

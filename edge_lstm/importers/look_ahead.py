@@ -40,14 +40,6 @@ def _looking(part: Part, steps: int) -> Part:
     return replace(part, does=Recurrent(weights, every_step=True), note=described(weights))
 
 
-def late_note(model: FloatModel) -> tuple[str, ...]:
-    """What to know of a model that looks ahead."""
-    steps = model.look_ahead
-    if not steps:
-        return ()
-    return (f"its layers look ahead: what it says at a step is of the step {steps} before, and of none at first",)
-
-
 def is_whole_at_its_end(model: FloatModel) -> bool:
     """Whether the model gives, at the end of a sequence, what the whole layers give: nothing behind remembers."""
     first = next(k for k, layer in enumerate(model.layers) if isinstance(layer, BidirectionalWeights))
