@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from import_runs import is_alike, model_in, refused, run
 from models import calibrated, float_model, tflite_model
+from step_models import step_cell_model
 
 from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
-from edge_lstm.model import FastGrnnWeights, GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import FastGrnnWeights, GruWeights, LstmWeights, PeepholeLstmWeights, RnnWeights
+from edge_lstm.modelfile import load_model
 from edge_lstm.tflite_schema import schema
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -163,11 +165,28 @@ def test_our_own_file_of_single_steps_comes_back_with_its_states_handed_in_and_o
     assert json.loads(done.stdout)["compared"]["error"] <= compare.ROUNDED_BOUND
 
 
+@pytest.mark.parametrize("stack", [["rnn relu"], ["lstm", "rnn relu", "rnn relu"], ["rnn relu", "lstm peephole"]])
+def test_our_own_int8_steps_of_other_cells_come_back_near_the_original(tmp_path, stack):
+    """One that rectifies, whose inputs are lifted above others, and one with peepholes; the runtime is near."""
+    path = tmp_path / "m.tflite"
+    path.write_bytes(step_tflite(step_cell_model([(kind, 6) for kind in stack])))
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["cells"] == [{"rnn relu": "rnn", "lstm peephole": "lstm-peephole"}.get(kind, kind) for kind in stack]
+    assert said["compared"]["error"] <= compare.ROUNDED_BOUND
+    layers = load_model(tmp_path / "m.safetensors").layers
+    assert [getattr(layer, "activation", "") for layer in layers] == ["relu" * (kind == "rnn relu") for kind in stack]
+
+
 def cell(kind: str, features: int) -> Any:
     """A layer of 6 units."""
     rng = np.random.default_rng(len(kind))
-    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn relu": 1, "fastgrnn": 1}[kind]
+    counts = {"lstm": 4, "lstm peephole": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn relu": 1, "fastgrnn": 1}
+    gates = counts[kind]
     arrays = [rng.normal(0, 0.4, shape) for shape in ((gates, 6, features), (gates, 6, 6), (gates, 6))]
+    if kind == "lstm peephole":
+        return PeepholeLstmWeights(*arrays, rng.normal(0, 0.4, (3, 6)))
     if kind == "rnn relu":
         return RnnWeights(*arrays, "relu")
     if kind == "fastgrnn":
@@ -182,11 +201,11 @@ def cell(kind: str, features: int) -> Any:
     "kinds",
     [
         *(["gru"], ["gru_before"], ["rnn"], ["rnn relu"], ["fastgrnn"], ["gru", "lstm"]),
-        *(["lstm", "rnn", "rnn relu", "gru"], ["fastgrnn", "gru"]),
+        *(["lstm", "rnn", "rnn relu", "gru"], ["fastgrnn", "gru"], ["lstm peephole"], ["gru", "lstm peephole", "lstm"]),
     ],
 )
 def test_our_own_float_files_of_other_cells_come_back_bit_for_bit(tmp_path, kinds):
-    """GRU resetting after and before the product, simple RNN, FastGRNN, and stacks; the runtime agrees."""
+    """GRU of both kinds, simple RNN, FastGRNN, LSTM with peepholes, and stacks; the runtime agrees."""
     layers = tuple(cell(kind, 6 if k else 3) for k, kind in enumerate(kinds))
     path = tmp_path / "m.tflite"
     path.write_bytes(float_tflite(replace(float_model(units=(6,) * len(kinds)), layers=layers)))

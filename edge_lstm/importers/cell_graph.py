@@ -22,6 +22,7 @@ from edge_lstm.model import (
     FastGrnnWeights,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
     RnnActivation,
     RnnWeights,
@@ -192,9 +193,13 @@ class Algebra:
             for forget, before in _orders(kept, Product) if kept is not None else ((None, None),):
                 for i, g in _orders(added, Product):
                     if _is(i, "sigmoid") and _is(g, "tanh") and (forget is None or _is(forget, "sigmoid")):
-                        found = _gates([i.of, forget and forget.of, g.of, out.of])
+                        cell, key = squashed.of, _key(before)
+                        seeing = [_without_peephole(gate and gate.of, key, cell) for gate in (i, forget, out)]
+                        i_rows, f_rows, o_rows = (rows for rows, _ in seeing)
+                        found = _gates([i_rows, f_rows, g.of, o_rows])
                         if found is not None:
-                            return Step(LstmWeights(*found.arrays), found.x, found.h, squashed.of, before)
+                            weights = _lstm_weights(found.arrays, [peephole for _, peephole in seeing])
+                            return Step(weights, found.x, found.h, cell, before)
         return None
 
     def _gru(self, hidden: Expression) -> Step | None:
@@ -300,6 +305,28 @@ def _summands(value: Expression) -> tuple[Expression | None, Expression]:
             ):
                 return one, other
     return None, value
+
+
+def _without_peephole(gate: Any, before: Key, cell: Expression) -> tuple[Any, Array | None]:
+    """The rows of a gate, and the weights of what it sees besides: the cell of the key ``before``, or the new one."""
+    if isinstance(gate, Linear) and before is not None and before in gate.terms:
+        matrix = _dense(gate.terms[before], gate.width)
+        diagonal = np.diagonal(matrix)
+        if matrix.shape == (gate.width, gate.width) and not (matrix - np.diag(diagonal)).any():
+            terms = {key: each for key, each in gate.terms.items() if key != before}
+            return Linear(gate.width, terms, gate.constant), diagonal
+    for rows, product in _orders(gate, Sum):
+        for factor, seen in _orders(product, Product):
+            if isinstance(rows, Linear) and isinstance(factor, Linear) and not factor.terms and seen is cell:
+                return rows, np.broadcast_to(factor.constant, (rows.width,))
+    return gate, None
+
+
+def _lstm_weights(arrays: tuple[Any, Any, Any], peepholes: list[Array | None]) -> LstmWeights | PeepholeLstmWeights:
+    if all(each is None for each in peepholes):
+        return LstmWeights(*arrays)
+    nothing = np.zeros(arrays[0].shape[1])
+    return PeepholeLstmWeights(*arrays, _float32([nothing if each is None else each for each in peepholes]))
 
 
 def _is_rest(value: Any, update: Squashed) -> bool:

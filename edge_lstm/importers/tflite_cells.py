@@ -14,7 +14,7 @@ from edge_lstm.errors import ModelError
 from edge_lstm.importers.cell_graph import NO_CELL, Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.tflite_graph import Graph, Operator
-from edge_lstm.model import LstmWeights, RecurrentWeights
+from edge_lstm.model import LstmWeights, PeepholeLstmWeights, RecurrentWeights, RnnWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Cells:
             return None
         if maker.kind == "WHILE":
             return _loop(self._graphs, self._graph, maker, maker.outputs.index(index))
-        if maker.kind in ("PACK", "MUL", "ADD", "TANH", "RELU"):
+        if maker.kind in ("PACK", "MUL", "ADD", "TANH", "RELU") or _fused_activation(maker) == _RELU:
             return self._unrolled(index, maker)
         return None
 
@@ -70,14 +70,14 @@ class Cells:
     def _unrolled(self, index: int, maker: Operator) -> CellFound | None:
         values = self._main
         last = values.step(maker.inputs[-1] if maker.kind == "PACK" else index)
-        if last is None:
-            return None
+        if last is None or (last.h is None and isinstance(last.weights, RnnWeights)):
+            return None  # a simple RNN that sees no state is a dense layer
         if isinstance(last.h, tuple) and last.h[0] == "h":
             return self._one_step(index, last)
         steps = [last]
         while steps[0].h is not None:
             before = values.algebra.step(values.algebra.inside[steps[0].h])
-            if before is None or (steps[0].cell_before is not before.cell and isinstance(last.weights, LstmWeights)):
+            if before is None or (steps[0].cell_before is not before.cell and isinstance(last.weights, _LSTMS)):
                 raise ModelError("is unrolled in a way that no cell is; import the .keras file of the model")
             steps.insert(0, before)
         # A quantised file has the bias as int32 in the first step, and as int8 in the others.
@@ -96,7 +96,7 @@ class Cells:
         if values.lengths.get(source) != len(steps):
             raise ModelError("leaves out steps; import the .keras file of the model")
         weights = steps[1].weights if len(steps) > 1 else steps[0].weights
-        if len(steps) == 1 and isinstance(weights, LstmWeights):
+        if len(steps) == 1 and isinstance(weights, _LSTMS):
             raise ModelError(
                 "is one step from a state of zero, which leaves recurrent weights out; import the .keras file"
             )
@@ -142,7 +142,18 @@ def _alike(step: Step, other: Step, rounding: float) -> bool:
         np.array_equal(mine.kernel[gates], theirs.kernel[gates])
         and np.abs(mine.bias[gates] - theirs.bias[gates]).max() <= rounding * np.abs(theirs.bias).max()
         and (first or np.array_equal(mine.recurrent, theirs.recurrent))
+        and (first or _sees_alike(mine, theirs))
     )
+
+
+def _sees_alike(mine: RecurrentWeights, theirs: RecurrentWeights) -> bool:
+    """Whether peepholes are the same, where there are any."""
+    if not (isinstance(mine, PeepholeLstmWeights) and isinstance(theirs, PeepholeLstmWeights)):
+        return True
+    return np.array_equal(mine.peephole, theirs.peephole)
+
+
+_LSTMS = (LstmWeights, PeepholeLstmWeights)
 
 
 class _Values:
@@ -202,10 +213,16 @@ def _fully_connected(values: _Values, operator: Operator) -> None:
 
 def _end(values: _Values, operator: Operator, result: Expression) -> None:
     """Converters put a rectifier into the operator before it."""
-    activation = operator.options.FusedActivationFunction() if operator.options else 0
+    activation = _fused_activation(operator)
     if activation not in (0, _RELU):
         raise ModelError("ends in an activation")
     values.known[operator.outputs[0]] = Squashed("relu", result) if activation else result
+
+
+def _fused_activation(operator: Operator) -> int:
+    """Of a dense layer, a sum or a product; 0 of all others."""
+    fuses = operator.kind in ("FULLY_CONNECTED", "ADD", "SUB", "MUL") and operator.options
+    return int(operator.options.FusedActivationFunction()) if fuses else 0
 
 
 _RELU = 1

@@ -104,14 +104,23 @@ class Place:
         return self.graph.tensor(f"{self.name}/{label}", np.int8, shape, quant, np.full(shape, code))
 
 
-def dense(graph: Graph, name: str, output: str, block: TfliteDense, x: int, weights: int | None = None) -> int:
+def dense(
+    graph: Graph,
+    name: str,
+    output: str,
+    block: TfliteDense,
+    x: int,
+    weights: int | None = None,
+    *,
+    rectify: bool = False,
+) -> int:
     """FULLY_CONNECTED; ``weights`` is the tensor that holds them already, if one does."""
     rows = block.weights.shape[0]
     if weights is None:
         weights = graph.tensor(f"{name}/W", np.int8, block.weights.shape, Quant(block.weight_scale), block.weights)
     bias = graph.tensor(f"{name}/b", np.int32, (rows,), Quant(bias_scale(block.weight_scale, block.input)), block.bias)
     y = graph.tensor(output, np.int8, (1, rows), block.output)
-    operators.fully_connected(graph, x, weights, bias, y)
+    operators.fully_connected(graph, x, weights, bias, y, rectify=rectify)
     return y
 
 
@@ -188,7 +197,8 @@ def _rnn(place: Place, layer: StepRnn, x: int, h: int) -> list[int]:
 
 def _rnn_relu(place: Place, layer: StepRnnRelu, x: int, h: int) -> list[int]:
     both = place.joint(x, h, "x_and_h", layer.hidden, layer.features)
-    return [dense(place.graph, f"{place.name}/n", f"{place.name}/h{NEW}", layer.gates[0], both)]
+    # int8 ends at 0 here, so the activation changes no code: it says what this is.
+    return [dense(place.graph, f"{place.name}/n", f"{place.name}/h{NEW}", layer.gates[0], both, rectify=True)]
 
 
 def _dense_layer(place: Place, layer: StepDense, x: int) -> list[int]:
