@@ -1,4 +1,4 @@
-"""Cells as rows over each of their blocks, and C that joins them: an ``el_gated``, or what holds it, over ``el_head``s."""
+"""Cells as rows over each of their blocks, and C that joins them: an ``el_gated`` over one ``el_head`` a block."""
 
 from __future__ import annotations
 
