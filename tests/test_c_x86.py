@@ -10,11 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_nets import COMPILERS, NATIVE_COMPILERS, PROGRAMS, compiler_name, place, random_codes, random_native, run
+from c_nets import (
+    COMPILERS,
+    NATIVE_COMPILERS,
+    PROGRAMS,
+    compiler_name,
+    place,
+    random_codes,
+    random_gated,
+    random_native,
+    run,
+)
 from numpy.typing import NDArray
 from test_c_exact import first_difference, saturating_model
 
 from edge_lstm.integer import NativeModel, Scheme
+from edge_lstm.model import GATES
 from edge_lstm.reference import network, trace
 from edge_lstm.runtimes.c_library import CLibrary
 from edge_lstm_export.c_source import kernels, write_c
@@ -68,6 +79,42 @@ def model_and_trace(number: int) -> tuple[NativeModel, NDArray[Any], dict[tuple[
     return model, codes, trace(network(model), codes)
 
 
+CELLS = ("gru", "gru-before", "rnn", "fastgrnn", "dense", "conv")
+
+STACKS: list[tuple[Scheme, int, tuple[int, ...], int]] = [
+    # scheme, features, units of cells in turn, hidden bits
+    ("w8a16", 1, (1, 1, 1, 1, 1), 12),
+    ("w8a16", 9, (7, 8, 9, 15, 16), 10),
+    ("w8a16", 40, (17, 31, 32, 33, 5, 3, 24, 64, 12, 2, 6, 16), 9),
+    ("w8a16", 4, (48, 65, 1, 23, 33, 10), 8),
+    ("w8a8", 2, (3, 2, 5, 4, 1), 7),
+    ("w8a8", 9, (8, 7, 16, 15, 9, 40), 10),
+    ("w8a8", 33, (33, 17, 64, 24, 31, 32, 6, 12, 2), 12),
+]
+
+
+@cache
+def stack_and_trace(number: int) -> tuple[NativeModel, NDArray[Any], dict[tuple[int, str], NDArray[Any]]]:
+    """A random network of ``STACKS``, each of which begins with another cell, codes, and what the reference says."""
+    scheme, features, units, bits = STACKS[number]
+    cells = [(CELLS[(number + k) % len(CELLS)], count) for k, count in enumerate(units)]
+    model = random_gated(number, features, cells, 3, scheme, bits)
+    codes = random_codes(model, 60)
+    return model, codes, trace(network(model), codes)
+
+
+def first_difference_of_cells(model: NativeModel, library: CLibrary, codes: Any, expected: Any) -> str:
+    """A tap's place bears the name that an LSTM's gate has there."""
+    seen = library.trace(codes)
+    for k, layer in enumerate(model.layers):
+        places = dict(zip(layer.gates, GATES, strict=False))
+        names = {"h": "h", "c": "c", **places, **{f"{name}_pre": f"{at}_pre" for name, at in places.items()}}
+        for name, at in names.items():
+            if not np.array_equal(seen[k, at], expected[k, name]):
+                return f"layer {k}, {layer.cell}: {name}"
+    return "" if np.array_equal(seen[len(model.layers), "y"], expected[len(model.layers), "y"]) else "y"
+
+
 def sources_of(model: NativeModel) -> dict[str, bytes]:
     return {**write_c(model, kernel_set_name="x86"), **kernels.kernel_files([kernels.HOST_FILE])}
 
@@ -78,6 +125,7 @@ def forced(level: str) -> list[str]:
 
 
 KERNELS = [f"el_x86_{level}.c" for level in FLAGS]
+CELL_KERNELS = [f"el_x86_cells_{level}.c" for level in FLAGS]
 # Without optimisation zig adds calls to a library that is not linked here.
 SHIPPED = ["-std=c99", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=undefined"]
 
@@ -92,7 +140,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     @cache
     def objects(compiler: Sequence[str], options: Sequence[str], names: Sequence[str]) -> list[str]:
         made = tmp_path_factory.mktemp("objects")
-        place(made, sources_of(model_and_trace(0)[0]))
+        place(made, {**sources_of(model_and_trace(0)[0]), **sources_of(stack_and_trace(0)[0])})
         for name in names:
             run([*compiler, *SHIPPED, *options, "-c", name, "-o", f"{name}.o"], made)
         return [str(made / f"{name}.o") for name in names]
@@ -105,8 +153,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         tap = tuple(option for option in options if option == "-DEL_TAP")
         units = place(own, sources_of(model))
         of_model = ["el_host.c", "model.c"]
-        shared = tuple(name for name in units if name not in (*KERNELS, *of_model))
-        compiled = objects(tuple(compiler), tuple(options), tuple(KERNELS))
+        of_level = [name for name in units if name in (*KERNELS, *CELL_KERNELS)]
+        shared = tuple(name for name in units if name not in (*of_level, *of_model))
+        compiled = objects(tuple(compiler), tuple(options), tuple(of_level))
         compiled = [*compiled, *objects(("gcc",), (*tap, *forced(level)), shared)]
         run(["gcc", *SHIPPED, *tap, "-shared", "-nostdlib", "-o", "model.so", *of_model, *compiled], own)
         return CLibrary(own / "model.so")
@@ -131,12 +180,19 @@ def test_every_shape_gives_equal_bytes_in_every_gate(build: Build, level: str, n
     assert first_difference(expected, build(model, level).trace(codes)) == ""
 
 
+@pytest.mark.parametrize("number", range(len(STACKS)))
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_cell_gives_equal_bytes_in_every_gate(build: Build, level: str, number: int) -> None:
+    """Layers other than LSTMs, of every cell and behind each other, with lanes left over and without."""
+    model, codes, expected = stack_and_trace(number)
+    assert first_difference_of_cells(model, build(model, level), codes, expected) == ""
+
+
 @pytest.mark.parametrize("options", ["-O0", "-Os", "-O2", "-O3"])
 @pytest.mark.parametrize("compiler", COMPILERS, ids=compiler_name)
 def test_every_compiler_makes_the_same_of_them(build: Build, compiler: list[str], options: str) -> None:
     """The kernels of all levels, without taps as they ship, at every level of optimisation."""
-    for number in (8, 16):
-        model, codes, expected = model_and_trace(number)
+    for model, codes, expected in (model_and_trace(8), model_and_trace(16), stack_and_trace(2), stack_and_trace(6)):
         for level in LEVELS:
             assert_same(build(model, level, compiler, [options]), codes, expected)
 
@@ -153,19 +209,22 @@ def test_every_saturation_is_equal(build: Build, level: str, scheme: Scheme, bit
     assert first_difference(expected, build(model, level).trace(codes)) == ""
 
 
-@pytest.mark.parametrize("number", [7, 16], ids=shape_id)
 @pytest.mark.parametrize("level", LEVELS)
-def test_sanitizers_find_nothing(tmp_path: Path, level: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("made", "number"), [(model_and_trace, 7), (model_and_trace, 16), (stack_and_trace, 0), (stack_and_trace, 4)]
+)
+def test_sanitizers_find_nothing(tmp_path: Path, level: str, made: Callable[[int], Any], number: int) -> None:
     """Nothing is read or written beside x, state and y, wherever they lie."""
-    model, codes, expected = model_and_trace(number)
+    model, codes, expected = made(number)
     sources = {**write_c(model, kernel_set_name="x86"), "replay.c": (PROGRAMS / "replay.c").read_bytes()}
     units = [name for name in place(tmp_path, sources) if name != "el_x86.c"]
     checks = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     run([*NATIVE_COMPILERS[0], *checks, *forced(level), "-c", "el_x86.c"], tmp_path)
     run([*NATIVE_COMPILERS[0], *checks, "-o", "replay", *units, "el_x86.o"], tmp_path)
     output = run(["./replay"], tmp_path, codes.astype(np.int16).tobytes()).stdout
-    total = sum(layer.units for layer in model.layers)
-    record = np.dtype([("y", np.int16, (number + 1,)), ("c", np.int32, (total,)), ("h", np.int16, (total,))])
+    units_of_all, cells = (sum(getattr(layer, name) for layer in model.layers) for name in ("units", "cells"))
+    parts = ("y", np.int16, len(model.head.bias)), ("c", np.int32, cells), ("h", np.int16, units_of_all)
+    record = np.dtype([(name, dtype, (count,)) for name, dtype, count in parts])
     # Two streams take turns; the second is reset now and then.
     assert np.array_equal(np.frombuffer(output, record)[::2]["y"], expected[len(model.layers), "y"])
 

@@ -7,37 +7,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_lstm.integer import NativeCell, NativeConv, NativeDense, NativeFastGrnn
-from edge_lstm_export.c_source.kernel_sets.base import CellKernel, Constant, KernelSet, Written, bytes_of, declare
+from edge_lstm.integer import NativeCell, NativeConv
+from edge_lstm_export.c_source.kernel_sets import joined
+from edge_lstm_export.c_source.kernel_sets.base import CellKernel, KernelSet, Written
 
 COMMON_TABLE = "el_sigmoid.c"
 COMMON_FILES = ("el_gated.h", COMMON_TABLE, "el_sigmoid.h")
-_HEADER = "el_gated.h"
-
-_BLOCKS = ("over_x", "over_h", "over_reset")
-_CONSTANT_BYTES, _HEAD_BYTES = 24, 12
-"""Of an ``el_gated`` and an ``el_head`` where pointers have four bytes."""
 
 
 @dataclass(frozen=True)
 class _Kernel:
     """Args:
     scratch: int16 codes a unit, beside those of a convolution's window.
+    headers: further ones that the file includes.
+    declares: that of the function and its constants.
     """
 
     file: str
     function: str
     scratch: int
     headers: tuple[str, ...] = ()
+    declares: str = "el_gated.h"
 
 
 _KERNELS = {
     "gru": _Kernel("el_gru.c", "el_gru", 6),
     "gru-before": _Kernel("el_gru_before.c", "el_gru_before", 7),
+    "lstm-peephole": _Kernel(
+        "el_lstm_peephole.c",
+        "el_lstm_peephole",
+        8,
+        ("el_lstm_peephole.h", "el_lstm_native.h", "el_rows.h"),
+        "el_lstm_peephole.h",
+    ),
     "rnn": _Kernel("el_rnn.c", "el_rnn", 2),
+    "rnn-relu": _Kernel("el_rnn_relu.c", "el_rnn_relu", 2),
     "fastgrnn": _Kernel("el_fastgrnn.c", "el_fastgrnn", 2),
     "dense": _Kernel("el_dense.c", "el_dense", 1, ("el_dense.h",)),
-    "conv": _Kernel("el_conv.c", "el_conv", 1, ("el_dense.h",)),
+    "conv": _Kernel("el_conv.c", "el_conv", 1, ("el_conv.h", "el_dense.h")),
 }
 
 
@@ -45,14 +52,15 @@ def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     """Those of ``kernels/`` that a layer needs beside the set's own."""
     own = _own_kernel(layer, chosen)
     if own is not None:
-        return own.files
+        return own.files[layer.scheme]
     kernel = _KERNELS[layer.cell]
     return (*COMMON_FILES, *kernel.headers, chosen.instead.get(kernel.file, kernel.file))
 
 
 def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     """Those that declare what a layer's constants are made of, beside the set's own."""
-    return (_HEADER,) if _own_kernel(layer, chosen) is None else ()
+    own = _own_kernel(layer, chosen)
+    return (_KERNELS[layer.cell].declares,) if own is None else own.headers
 
 
 def is_common(layer: NativeCell, chosen: KernelSet) -> bool:
@@ -72,35 +80,12 @@ def gated_work_words(layer: NativeCell, chosen: KernelSet) -> int:
 def write_gated(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
     """A layer and the kernel for it."""
     own = _own_kernel(layer, chosen)
-    return _write_joined(layer, name, chosen) if own is None else own.layer(layer, name)
+    if own is not None:
+        return own.layer(layer, name)
+    function = _KERNELS[layer.cell].function
+    return joined.write_joined(layer, name, function, lambda block, _gates, rows: chosen.head(block, rows))
 
 
 def _own_kernel(layer: NativeCell, chosen: KernelSet) -> CellKernel | None:
     own = chosen.cells.get(layer.cell)
     return own if own is not None and own.serves(layer) else None
-
-
-def _write_joined(layer: NativeCell, name: str, chosen: KernelSet) -> Written:
-    """An ``el_gated`` over one ``el_head`` a block."""
-    rows = {block: chosen.head(affine, f"{name}_{block}") for block, affine in zip(_BLOCKS, layer.blocks, strict=False)}
-    text = [written.text for written in rows.values()]
-    for (block, written), affine in zip(rows.items(), layer.blocks, strict=True):
-        count, columns = affine.weights.shape
-        members = f"{written.function}, {written.constants}, {columns}, {count}"
-        text.append(f"static const el_head {name}_{block} = {{{members}}};\n")
-    constants = []
-    if isinstance(layer, NativeFastGrnn):
-        constants.append(Constant("int16_t", "candidate", layer.candidate, "(units)"))
-        text.append(declare(name, constants))
-    text.append(f"static const el_gated {name}_constants = {{{', '.join(_members(layer, name, list(rows)))}}};\n")
-    size = sum(w.bytes + _HEAD_BYTES for w in rows.values()) + bytes_of(constants) + _CONSTANT_BYTES
-    return Written("\n".join(text), _KERNELS[layer.cell].function, f"&{name}_constants", size)
-
-
-def _members(layer: NativeCell, name: str, blocks: list[str]) -> list[str]:
-    pointers = [f"&{name}_{block}" if block in blocks else "NULL" for block in _BLOCKS]
-    leaks = isinstance(layer, NativeFastGrnn)
-    numbers = (layer.zeta, layer.nu) if isinstance(layer, NativeFastGrnn) else (0, 0)
-    activation = f"EL_{layer.activation.upper()}" if isinstance(layer, NativeDense) else "EL_LINEAR"
-    shown = [*numbers, 12 - layer.row_bits, layer.reach, int(layer.scheme == "w8a8"), activation]
-    return [*pointers, f"{name}_candidate" if leaks else "NULL", *map(str, shown)]

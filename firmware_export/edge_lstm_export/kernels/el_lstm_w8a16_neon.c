@@ -2,18 +2,6 @@
 #include "el_neon_quads.h"
 #include "el_neon_wide.h"
 
-enum { EL_PLANE = 16 };
-
-/* Codes (a multiple of 16) -> their high bytes, and from `low` on their low bytes less 128. */
-static inline void el_split_codes(int8_t *high, int8_t *low, const int16_t *codes, uint32_t count)
-{
-    for (uint32_t k = 0; k < count; k += EL_PLANE) {
-        const int8x16x2_t bytes = vld2q_s8((const int8_t *)(codes + k));
-        vst1q_s8(low + k, veorq_s8(bytes.val[0], vdupq_n_s8(-128)));
-        vst1q_s8(high + k, bytes.val[1]);
-    }
-}
-
 static void el_w8a16_wide(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     const el_neon_rows16 *const rows = (const el_neon_rows16 *)layer->constants;
@@ -24,7 +12,7 @@ static void el_w8a16_dot(const el_layer *layer, const el_layer_state *state, con
 {
     const el_neon_rows16 *const rows = (const el_neon_rows16 *)layer->constants;
     const uint32_t columns = el_whole_columns((uint32_t)layer->features + layer->units);
-    const uint32_t plane = (columns + EL_PLANE - 1) / EL_PLANE * EL_PLANE;
+    const uint32_t plane = el_plane(columns);
     const int8_t *weights = rows->quads;
     const int32_t *bias = rows->quads_bias, *multiplier = rows->multiplier;
     int8_t *const low = (int8_t *)state->work, *const high = low + plane;
@@ -35,18 +23,11 @@ static void el_w8a16_dot(const el_layer *layer, const el_layer_state *state, con
     el_split_codes(high, low, codes, plane);
     do {
         el_sums sums[EL_GATES];
-#pragma GCC unroll 4
-        for (int gate = 0; gate < EL_GATES; gate++)
-            sums[gate].val[0] = sums[gate].val[1] = vdupq_n_s32(0);
+        el_no_sums(sums, EL_GATES);
         el_add_dot(sums, weights, high, columns);
-#pragma GCC unroll 4
-        for (int gate = 0; gate < EL_GATES; gate++) {
-            const el_sums b = el_load_sums(bias + EL_NEON_UNITS * gate);
-            sums[gate].val[0] = vaddq_s32(b.val[0], vshlq_n_s32(sums[gate].val[0], 8));
-            sums[gate].val[1] = vaddq_s32(b.val[1], vshlq_n_s32(sums[gate].val[1], 8));
-        }
+        el_raise_sums(sums, bias, EL_GATES);
         weights = el_add_dot(sums, weights, low, columns);
-        el_requantise16(z, sums, multiplier);
+        el_requantise16(z, sums, multiplier, EL_GATES);
         bias += EL_GROUP_ROWS;
         multiplier += EL_GROUP_ROWS;
     } while (el_update_group(z, &place, 0));

@@ -2,18 +2,6 @@
  * each, so a row has two sums. */
 #include "el_neon_quads.h"
 
-/* Codes as int8, filled up with zeros to whole columns. */
-static inline void el_narrow_codes(int8_t *to, const int16_t *from, uint32_t count)
-{
-    for (; count >= EL_NEON_COLUMNS; count -= EL_NEON_COLUMNS, from += EL_NEON_COLUMNS, to += EL_NEON_COLUMNS)
-        vst1_s8(to, vmovn_s16(vld1q_s16(from)));
-    if (count != 0) {
-        vst1_s8(to, vdup_n_s8(0));
-        for (uint32_t k = 0; k < count; k++)
-            to[k] = (int8_t)from[k];
-    }
-}
-
 EL_INLINE void el_step(const el_layer *layer, const el_layer_state *state, const int16_t *x, el_add *add)
 {
     const el_neon_rows8 *const over_x = (const el_neon_rows8 *)layer->constants, *const over_h = over_x + 1;
@@ -27,12 +15,12 @@ EL_INLINE void el_step(const el_layer *layer, const el_layer_state *state, const
     el_narrow_codes(h_codes, state->h, layer->units);
     do {
         el_sums from_x[EL_GATES], from_h[EL_GATES];
-        el_load_gates(from_x, over_x->bias + row);
+        el_load_gates(from_x, over_x->bias + row, EL_GATES);
         x_weights = add(from_x, x_weights, x_codes, x_columns);
-        el_requantise8(from_x, over_x->multiplier + row, over_x->shift + row);
-        el_load_gates(from_h, over_h->bias + row);
+        el_requantise8(from_x, over_x->multiplier + row, over_x->shift + row, EL_GATES);
+        el_load_gates(from_h, over_h->bias + row, EL_GATES);
         h_weights = add(from_h, h_weights, h_codes, h_columns);
-        el_requantise8(from_h, over_h->multiplier + row, over_h->shift + row);
+        el_requantise8(from_h, over_h->multiplier + row, over_h->shift + row, EL_GATES);
         el_add_halves(z, from_x, from_h);
         row += EL_GROUP_ROWS;
     } while (el_update_group(z, &place, 1));

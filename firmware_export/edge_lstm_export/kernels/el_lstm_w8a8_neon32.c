@@ -13,12 +13,12 @@ void el_lstm_w8a8_neon32(const el_layer *layer, const el_layer_state *state, con
     el_join_codes(x_codes, layer, state, x);
     do {
         el_sums from_x[EL_GATES], from_h[EL_GATES];
-        el_load_gates(from_x, over_x->bias + row);
+        el_load_gates(from_x, over_x->bias + row, EL_GATES);
         x_weights = el_add_wide(from_x, x_weights, x_codes, layer->features);
-        el_requantise8(from_x, over_x->multiplier + row, over_x->shift + row);
-        el_load_gates(from_h, over_h->bias + row);
+        el_requantise8(from_x, over_x->multiplier + row, over_x->shift + row, EL_GATES);
+        el_load_gates(from_h, over_h->bias + row, EL_GATES);
         h_weights = el_add_wide(from_h, h_weights, h_codes, layer->units);
-        el_requantise8(from_h, over_h->multiplier + row, over_h->shift + row);
+        el_requantise8(from_h, over_h->multiplier + row, over_h->shift + row, EL_GATES);
         el_add_halves(z, from_x, from_h);
         row += EL_GROUP_ROWS;
     } while (el_update_group(z, &place, 1));

@@ -40,6 +40,10 @@ typedef struct {
     const int32_t *bias, *multiplier, *shift;
 } el_neon32_rows8;
 
+/* Rows of cells other than the LSTM have the same structs. Those of a gate are filled up with zeros to whole eights. Then
+ * they lie in panels of 32 rows, (panels, columns, 32) or (panels, quads, 32, 4), and what is left in one of 16 and one
+ * of 8. */
+
 /* Rows of the head. */
 typedef struct {
     const int16_t *weights; /* (outputs, units), widened */
@@ -60,6 +64,24 @@ void el_lstm_w8a8_neon32(const el_layer *layer, const el_layer_state *state, con
 
 /* head->constants: one el_neon_head. */
 void el_head_neon(const el_head *head, const int16_t *h, int16_t *y);
+
+/* Rows of cells other than the LSTM, saturated. head->constants: one el_neon_rows16, el_neon_rows8, el_neon32_rows16 or
+ * el_neon32_rows8; head->outputs counts the rows filled up. Behind y is scratch, in bytes: of w8a16 twice the columns up
+ * to a multiple of 16, of w8a8 the columns up to a multiple of 8, of neon32 none. */
+void el_rows_w8a16_neon(const el_head *head, const int16_t *v, int16_t *y);
+void el_rows_w8a8_neon(const el_head *head, const int16_t *v, int16_t *y);
+void el_rows_w8a16_neon32(const el_head *head, const int16_t *v, int16_t *y);
+void el_rows_w8a8_neon32(const el_head *head, const int16_t *v, int16_t *y);
+
+/* layer->constants: an el_gated over such rows. Scratch: the rows over x, those over h, of el_gru_before_neon the codes
+ * of r h and the rows over them, and behind the last what their kernel takes; of el_conv_neon first what the rows are
+ * over. */
+void el_gru_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_gru_before_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_rnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_fastgrnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_dense_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_conv_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 
 #ifdef __cplusplus
 }

@@ -13,13 +13,63 @@ static inline uint32_t el_whole_columns(uint32_t columns)
     return (columns + EL_NEON_COLUMNS - 1) / EL_NEON_COLUMNS * EL_NEON_COLUMNS;
 }
 
+enum { EL_PLANE = 16 };
+
+/* Bytes of a plane: the high bytes of codes, or the low ones. */
+static inline uint32_t el_plane(uint32_t columns)
+{
+    return (columns + EL_PLANE - 1) / EL_PLANE * EL_PLANE;
+}
+
+/* Codes (a multiple of 16) -> their high bytes, and from `low` on their low bytes less 128. */
+static inline void el_split_codes(int8_t *high, int8_t *low, const int16_t *codes, uint32_t count)
+{
+#pragma GCC unroll 1
+    for (uint32_t k = 0; k < count; k += EL_PLANE) {
+        const int8x16x2_t bytes = vld2q_s8((const int8_t *)(codes + k));
+        vst1q_s8(low + k, veorq_s8(bytes.val[0], vdupq_n_s8(-128)));
+        vst1q_s8(high + k, bytes.val[1]);
+    }
+}
+
+EL_INLINE void el_no_sums(el_sums *sums, int gates)
+{
+#pragma GCC unroll 4
+    for (int gate = 0; gate < gates; gate++)
+        sums[gate].val[0] = sums[gate].val[1] = vdupq_n_s32(0);
+}
+
+/* Sums over high bytes, for those over low bytes to be added. */
+EL_INLINE void el_raise_sums(el_sums *sums, const int32_t *bias, int gates)
+{
+#pragma GCC unroll 4
+    for (int gate = 0; gate < gates; gate++) {
+        const el_sums b = el_load_sums(bias + EL_NEON_UNITS * gate);
+        sums[gate].val[0] = vaddq_s32(b.val[0], vshlq_n_s32(sums[gate].val[0], 8));
+        sums[gate].val[1] = vaddq_s32(b.val[1], vshlq_n_s32(sums[gate].val[1], 8));
+    }
+}
+
+/* Codes as int8, filled up with zeros to whole columns. */
+static inline void el_narrow_codes(int8_t *to, const int16_t *from, uint32_t count)
+{
+#pragma GCC unroll 1
+    for (; count >= EL_NEON_COLUMNS; count -= EL_NEON_COLUMNS, from += EL_NEON_COLUMNS, to += EL_NEON_COLUMNS)
+        vst1_s8(to, vmovn_s16(vld1q_s16(from)));
+    if (count != 0) {
+        vst1_s8(to, vdup_n_s8(0));
+        for (uint32_t k = 0; k < count; k++)
+            to[k] = (int8_t)from[k];
+    }
+}
+
 /* sums (gates) += weights v; returns where the next weights are. */
 typedef const int8_t *el_add(el_sums *sums, const int8_t *weights, const int8_t *v, uint32_t columns);
 
 /* In assembly, because compilers do without the post-increment. The next weights are on their way while some are used.
  * SDOT in numbers (Arm ARM, C7.2), sums 0 to 7 += weights 16 to 23 times a quad of codes in 15, because an assembler
  * that is told of processors without it refuses its name. Operands: 8 weights, 9 where the codes are. */
-#define EL_SDOT(sum, quad) ".inst 0x4f8fe000 + " quad " + (16 + " sum ") * 32 + " sum "\n\t"
+#define EL_SDOT(sum, weights, quad) ".inst 0x4f8fe000 + " quad " + " weights " * 32 + " sum "\n\t"
 #define EL_QUAD_0 "0x000000"
 #define EL_QUAD_1 "0x200000"
 #define EL_QUAD_2 "0x000800"
@@ -27,8 +77,10 @@ typedef const int8_t *el_add(el_sums *sums, const int8_t *weights, const int8_t 
 
 #define EL_LOAD_IF "ld1 {v16.16b-v19.16b}, [%8], #64\n\t"
 #define EL_LOAD_GO "ld1 {v20.16b-v23.16b}, [%8], #64\n\t"
-#define EL_DOT_IF(quad) EL_SDOT("0", quad) EL_SDOT("1", quad) EL_SDOT("2", quad) EL_SDOT("3", quad)
-#define EL_DOT_GO(quad) EL_SDOT("4", quad) EL_SDOT("5", quad) EL_SDOT("6", quad) EL_SDOT("7", quad)
+#define EL_DOT_IF(quad)                                                                                                \
+    EL_SDOT("0", "16", quad) EL_SDOT("1", "17", quad) EL_SDOT("2", "18", quad) EL_SDOT("3", "19", quad)
+#define EL_DOT_GO(quad)                                                                                                \
+    EL_SDOT("4", "20", quad) EL_SDOT("5", "21", quad) EL_SDOT("6", "22", quad) EL_SDOT("7", "23", quad)
 #define EL_DOT_AND_LOAD(quad) EL_DOT_IF(quad) EL_LOAD_IF EL_DOT_GO(quad) EL_LOAD_GO
 #define EL_TWO_QUADS                                                                                                   \
     "ldr d15, [%9], #8\n\t" EL_LOAD_IF EL_LOAD_GO                                                                      \
@@ -64,13 +116,14 @@ EL_INLINE const int8_t *el_add_dot(el_sums *sums, const int8_t *weights, const i
 /* Two gates over a pair of quads. Two products of int8 fit 16 bits: 2 * 127 * 128 < 2^15; they are added in pairs of
  * columns, so a vector of four rows needs two sums of two rows each. Operands: 0 to 7 sums, 8 and 9 the weights of the
  * first quad and of the second, 10 and 11 their codes, 12 the way to the next weights. */
-#define EL_PAIR(low, high, first, second)                                                                              \
-    "smull v28.8h, " first ".8b, %10.8b\n\t"                                                                           \
-    "smull2 v29.8h, " first ".16b, %10.16b\n\t"                                                                        \
-    "smlal v28.8h, " second ".8b, %11.8b\n\t"                                                                          \
-    "smlal2 v29.8h, " second ".16b, %11.16b\n\t"                                                                       \
+#define EL_PAIR_OF(low, high, first, second, codes, second_codes)                                                      \
+    "smull v28.8h, " first ".8b, " codes ".8b\n\t"                                                                     \
+    "smull2 v29.8h, " first ".16b, " codes ".16b\n\t"                                                                  \
+    "smlal v28.8h, " second ".8b, " second_codes ".8b\n\t"                                                             \
+    "smlal2 v29.8h, " second ".16b, " second_codes ".16b\n\t"                                                          \
     "sadalp %" low ".4s, v28.8h\n\t"                                                                                   \
     "sadalp %" high ".4s, v29.8h\n\t"
+#define EL_PAIR(low, high, first, second) EL_PAIR_OF(low, high, first, second, "%10", "%11")
 #define EL_ADD_PAIRS(a, b, skip)                                                                                       \
     __asm__("ld1 {v20.16b-v23.16b}, [%8], %12\n\t"                                                                     \
             "ld1 {v24.16b-v27.16b}, [%9], %12\n\t" EL_PAIR("0", "1", "v20", "v24") EL_PAIR("2", "3", "v21", "v25")     \

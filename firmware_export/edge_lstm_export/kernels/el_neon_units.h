@@ -20,12 +20,11 @@ EL_INLINE el_sums el_load_sums(const int32_t *p)
     return sums;
 }
 
-EL_INLINE void el_load_gates(el_sums *sums, const int32_t *p)
+EL_INLINE void el_load_gates(el_sums *sums, const int32_t *p, int gates)
 {
-    sums[EL_I] = el_load_sums(p);
-    sums[EL_F] = el_load_sums(p + EL_NEON_UNITS);
-    sums[EL_G] = el_load_sums(p + 2 * EL_NEON_UNITS);
-    sums[EL_O] = el_load_sums(p + 3 * EL_NEON_UNITS);
+#pragma GCC unroll 4
+    for (int gate = 0; gate < gates; gate++)
+        sums[gate] = el_load_sums(p + EL_NEON_UNITS * gate);
 }
 
 EL_INLINE int16x8_t el_saturate16(int32x4_t a, int32x4_t b)
@@ -70,19 +69,38 @@ EL_INLINE el_place el_first_place(const el_layer *layer, const el_layer_state *s
     return place;
 }
 
-/* Where taps are compiled in: four rows of them, from row `first` on. */
-static inline void el_tap_gates(const el_place *place, uint32_t first, const int16x8_t *gates)
+/* Where taps are compiled in: eight lanes of one row of them, from unit `first` behind the place on. */
+static inline void el_tap_row(const el_place *place, uint32_t row, uint32_t first, int16x8_t lanes)
 {
 #ifdef EL_TAP
-    for (uint32_t gate = 0; gate < EL_GATES; gate++) {
-        int16_t lanes[EL_NEON_UNITS];
-        vst1q_s16(lanes, gates[gate]);
-        for (uint32_t k = 0; k < EL_NEON_UNITS && k < place->left; k++)
-            place->tap[(first + gate) * place->units + k] = lanes[k];
-    }
+    int16_t seen[EL_NEON_UNITS];
+    vst1q_s16(seen, lanes);
+    for (uint32_t k = 0; k < EL_NEON_UNITS && first + k < place->left; k++)
+        place->tap[row * place->units + first + k] = seen[k];
 #else
-    (void)place, (void)first, (void)gates;
+    (void)place, (void)row, (void)first, (void)lanes;
 #endif
+}
+
+/* Four rows of taps, from row `first` on. */
+static inline void el_tap_gates(const el_place *place, uint32_t first, const int16x8_t *gates)
+{
+    for (uint32_t gate = 0; gate < EL_GATES; gate++)
+        el_tap_row(place, first + gate, 0, gates[gate]);
+}
+
+/* On to the next group; returns 0 after the last. */
+EL_INLINE int el_next_place(el_place *place)
+{
+    if (place->left <= EL_NEON_UNITS)
+        return 0;
+    place->c += EL_NEON_UNITS;
+    place->h += EL_NEON_UNITS;
+    place->left -= EL_NEON_UNITS;
+#ifdef EL_TAP
+    place->tap += EL_NEON_UNITS;
+#endif
+    return 1;
 }
 
 /* z (gates) Q3.12 of eight units -> their gates Q0.15 and c in place, new hidden state Q0.hidden_bits returned, not saturated.
@@ -130,18 +148,14 @@ EL_INLINE int el_update_group(int16x8_t *z, el_place *place, int narrow)
     }
     const int16x8_t h = el_update_eight(z, place->c, place);
     vst1q_s16(place->h, narrow ? vmovl_s8(vqmovn_s16(h)) : h);
-    place->c += EL_NEON_UNITS;
-    place->h += EL_NEON_UNITS;
-    place->left -= EL_NEON_UNITS;
-#ifdef EL_TAP
-    place->tap += EL_NEON_UNITS;
-#endif
-    return place->left != 0;
+    return el_next_place(place);
 }
 
 /* Codes into the scratch, where rows read them, so that a new hidden state can go to its place at once. */
 static inline int16_t *el_copy_codes(int16_t *to, const int16_t *from, uint32_t count)
 {
+    /* Codes are few: compilers would take longer to choose among copies of the loop. */
+#pragma GCC unroll 1
     for (; count >= 8; count -= 8, from += 8, to += 8)
         vst1q_s16(to, vld1q_s16(from));
     if (count & 4) {
@@ -160,20 +174,20 @@ EL_INLINE void el_join_codes(int16_t *to, const el_layer *layer, const el_layer_
 }
 
 /* z of w8a16. */
-EL_INLINE void el_requantise16(int16x8_t *z, const el_sums *sums, const int32_t *multiplier)
+EL_INLINE void el_requantise16(int16x8_t *z, const el_sums *sums, const int32_t *multiplier, int gates)
 {
 #pragma GCC unroll 4
-    for (int gate = 0; gate < EL_GATES; gate++) {
+    for (int gate = 0; gate < gates; gate++) {
         const el_sums m = el_load_sums(multiplier + EL_NEON_UNITS * gate);
         z[gate] = el_saturate16(vqdmulhq_s32(sums[gate].val[0], m.val[0]), vqdmulhq_s32(sums[gate].val[1], m.val[1]));
     }
 }
 
 /* A half of z of w8a8, not saturated: |sum| < 2^23 and multiplier <= 255, so the product fits 32 bits. */
-EL_INLINE void el_requantise8(el_sums *sums, const int32_t *multiplier, const int32_t *shift)
+EL_INLINE void el_requantise8(el_sums *sums, const int32_t *multiplier, const int32_t *shift, int gates)
 {
 #pragma GCC unroll 4
-    for (int gate = 0; gate < EL_GATES; gate++, multiplier += EL_NEON_UNITS, shift += EL_NEON_UNITS) {
+    for (int gate = 0; gate < gates; gate++, multiplier += EL_NEON_UNITS, shift += EL_NEON_UNITS) {
         const el_sums m = el_load_sums(multiplier), s = el_load_sums(shift);
         sums[gate].val[0] = vshlq_s32(vmulq_s32(sums[gate].val[0], m.val[0]), s.val[0]);
         sums[gate].val[1] = vshlq_s32(vmulq_s32(sums[gate].val[1], m.val[1]), s.val[1]);

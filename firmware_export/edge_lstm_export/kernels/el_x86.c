@@ -47,7 +47,7 @@ static const el_x86_kernels *el_x86_best(void)
 
 /* The one variable of any kernel, written once: CPUID traps in virtual machines and takes longer there than a step.
  * Threads that meet here find and write the same value, in one piece. */
-static const el_x86_kernels *el_x86(void)
+const el_x86_kernels *el_x86(void)
 {
     static const el_x86_kernels *chosen;
     const el_x86_kernels *kernels = __atomic_load_n(&chosen, __ATOMIC_RELAXED);

@@ -17,17 +17,26 @@ typedef struct {
     const uint8_t *shift;      /* the same; 1..26, padding 0 */
 } el_x86_rows;
 
+enum { EL_SSE2, EL_AVX2, EL_AVX512 };
+
 /* What a processor can do. */
 typedef struct {
+    int level;
     el_layer_kernel *w8a16, *w8a8;
     el_head_kernel *head;
 } el_x86_kernels;
 
 extern const el_x86_kernels el_x86_sse2, el_x86_avx2, el_x86_avx512;
 
+/* Parts of one function, whose numbers of gates are constants there. */
+#define EL_X86_INLINE EL_X86 __attribute__((always_inline)) static inline
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What this processor can do. */
+const el_x86_kernels *el_x86(void);
 
 /* layer->constants: w8a16 one el_x86_rows over x and h side by side; w8a8 one over x, one over h.
  * head->constants: one el_x86_rows, a unit being an output. */

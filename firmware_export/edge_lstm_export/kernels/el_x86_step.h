@@ -1,98 +1,16 @@
-/* A step of a layer, and the head, with as many units at once as a vector has lanes. Included by each el_x86_<level>.c,
- * which defines before
- *
- *   EL_X86            attributes of a function that uses the processor's instructions
- *   EL_LANES          of el_vector, int32_t each
- *   el_all(value)     in every lane
- *   el_bytes(p)       lanes of uint8_t
- *   el_words(p, n)    n lanes of int32_t, any in the others; n is 1..EL_LANES
- *   el_keep_words, el_keep_halves(p, v, n)     the first n lanes as int32_t or int16_t
- *   el_dot(sum, weights, pair)   sum + weights (lanes, 2) . pair, two int16_t codes in a word
- *   el_clamp(v, low, high), el_sigmoids(z)   lane by lane
- */
-#include "el_sigmoid.h"
-#include "el_x86.h"
+/* A step of a layer, and the head, with as many units at once as a vector has lanes. Included behind an
+ * el_x86_<level>.h. */
+#include "el_x86_rows.h"
 
 enum { EL_I, EL_F, EL_G, EL_O, EL_GATES };
 
 #define EL_CELL_MAX 0x3fffffff         /* +128 - 2^-23, Q8.23 */
 #define EL_CELL_MIN (-EL_CELL_MAX - 1) /* -128 */
 
-typedef uint32_t el_unsigned __attribute__((vector_size(4 * EL_LANES)));
-
-/* Two codes as a word. */
-static inline int32_t el_pair(const int16_t *v)
-{
-    return (int32_t)((uint32_t)(uint16_t)v[0] | (uint32_t)(uint16_t)v[1] << 16);
-}
-
-/* v (count) into words of two codes; an odd count takes a zero. Returns where they end. Rows read these, so a new
- * hidden state can go to its place at once. */
-static inline int32_t *el_pair_up(int32_t *pairs, const int16_t *v, uint16_t count)
-{
-    for (; count > 1; count = (uint16_t)(count - 2), v += 2)
-        *pairs++ = el_pair(v);
-    if (count != 0)
-        *pairs++ = (uint16_t)v[0];
-    return pairs;
-}
-
-/* Where constants of `gates` a unit and unit u of the first gate lie. */
-static inline size_t el_row(size_t u, size_t gates)
-{
-    return u / EL_X86_BLOCK * gates * EL_X86_BLOCK + u % EL_X86_BLOCK;
-}
-
-static inline const int8_t *el_weights(const el_x86_rows *rows, size_t u, size_t gates, size_t pairs)
-{
-    return rows->weights + 2 * (u / EL_X86_BLOCK * pairs * gates * EL_X86_BLOCK + u % EL_X86_BLOCK);
-}
-
-EL_X86 static inline el_vector el_requantise(el_vector sum, const el_x86_rows *rows, size_t row)
-{
-    return (sum * el_bytes(rows->multiplier + row)) >> el_bytes(rows->shift + row);
-}
-
-EL_X86 static inline el_vector el_saturate16(el_vector v)
-{
-    return el_clamp(v, el_all(-32768), el_all(32767));
-}
-
-EL_X86 static inline el_vector el_tanhs_of_half(el_vector z)
-{
-    return 2 * el_sigmoids(z) - 32768;
-}
-
-/* z (4) = the rows of units u.. over pairs of codes, requantised. */
-EL_X86 static inline void el_pre_activations(
-    el_vector *z, const el_x86_rows *rows, size_t u, const int32_t *codes, const int32_t *end)
-{
-    const size_t gate = 2 * EL_X86_BLOCK;
-    const size_t row = el_row(u, EL_GATES);
-    const int8_t *weights = el_weights(rows, u, EL_GATES, (size_t)(end - codes));
-    const int32_t *bias = rows->bias + row;
-    el_vector i = el_words(bias, EL_LANES);
-    el_vector f = el_words(bias + EL_X86_BLOCK, EL_LANES);
-    el_vector g = el_words(bias + 2 * EL_X86_BLOCK, EL_LANES);
-    el_vector o = el_words(bias + 3 * EL_X86_BLOCK, EL_LANES);
-    for (; codes != end; codes++, weights += EL_GATES * gate) {
-        i = el_dot(i, weights, *codes);
-        f = el_dot(f, weights + gate, *codes);
-        g = el_dot(g, weights + 2 * gate, *codes);
-        o = el_dot(o, weights + 3 * gate, *codes);
-    }
-    z[EL_I] = el_requantise(i, rows, row);
-    z[EL_F] = el_requantise(f, rows, row + EL_X86_BLOCK);
-    z[EL_G] = el_requantise(g, rows, row + 2 * EL_X86_BLOCK);
-    z[EL_O] = el_requantise(o, rows, row + 3 * EL_X86_BLOCK);
-}
-
-/* c' = clamp(((f c >> 16) + (i g >> 8)) << 1), Q8.23. f c is taken by halves: 15 x 15 bits above, 15 x 16 below. */
+/* c' = clamp(((f c >> 16) + (i g >> 8)) << 1), Q8.23. */
 EL_X86 static inline el_vector el_update_cell(el_vector f, el_vector c, el_vector i, el_vector g)
 {
-    const el_unsigned below = (el_unsigned)f * ((el_unsigned)c & 0xffff);
-    const el_vector kept = f * (c >> 16) + (el_vector)(below >> 16);
-    return el_clamp(2 * (kept + ((i * g) >> 8)), el_all(EL_CELL_MIN), el_all(EL_CELL_MAX));
+    return el_clamp(2 * (el_product(f, c) + ((i * g) >> 8)), el_all(EL_CELL_MIN), el_all(EL_CELL_MAX));
 }
 
 /* h' = o tanh(c), Q0.hidden_bits, rounded. c >> 11 would be Q3.12; one bit less doubles it for the tanh. */
@@ -120,11 +38,6 @@ EL_X86 static inline el_vector el_update_units(
     return el_update_hidden(o, c, layer->hidden_bits);
 }
 
-static inline size_t el_lanes_of(size_t left)
-{
-    return left < EL_LANES ? left : EL_LANES;
-}
-
 /* One accumulator a row, over x and h side by side. */
 EL_X86 static void el_w8a16(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
@@ -134,7 +47,7 @@ EL_X86 static void el_w8a16(const el_layer *layer, const el_layer_state *state, 
     for (size_t u = 0; u < layer->units; u += EL_LANES) {
         const size_t count = el_lanes_of(layer->units - u);
         el_vector z[EL_GATES];
-        el_pre_activations(z, rows, u, codes, end);
+        el_rows(z, rows, u, EL_GATES, codes, end);
         /* |o t| <= 2^30 gives |h| <= 2^hidden_bits: nothing to clamp. */
         el_keep_halves(state->h + u, el_update_units(layer, state, z, u, count), count);
     }
@@ -150,8 +63,8 @@ EL_X86 static void el_w8a8(const el_layer *layer, const el_layer_state *state, c
     for (size_t u = 0; u < layer->units; u += EL_LANES) {
         const size_t count = el_lanes_of(layer->units - u);
         el_vector z[EL_GATES], from_h[EL_GATES];
-        el_pre_activations(z, over_x, u, codes, x_end);
-        el_pre_activations(from_h, over_h, u, x_end, end);
+        el_rows(z, over_x, u, EL_GATES, codes, x_end);
+        el_rows(from_h, over_h, u, EL_GATES, x_end, end);
         for (size_t gate = 0; gate < EL_GATES; gate++)
             z[gate] += from_h[gate];
         const el_vector h = el_update_units(layer, state, z, u, count);

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_lstm.integer import Affine, NativeLstm, Scheme
+from edge_lstm_export.c_source.blueprint import table
 from edge_lstm_export.c_source.literals import array
 
 Array = NDArray[Any]
@@ -54,16 +55,18 @@ class CellKernel:
     """A kernel that a set has of its own for a cell other than the LSTM.
 
     Args:
-        files: sources and headers, beside the set's own.
+        files: sources and headers by scheme, beside the set's own.
         layer: (layer, C name such as ``layer_0``) → C.
         work_words: scratch of a layer, in 4 bytes each.
         serves: whether it computes that layer; the C of all sets does where it does not.
+        headers: those that declare what its constants are made of, beside the set's own.
     """
 
-    files: tuple[str, ...]
+    files: Mapping[Scheme, tuple[str, ...]]
     layer: Callable[[Any, str], Written]
     work_words: Callable[[Any], int]
     serves: Callable[[Any], bool]
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,14 @@ def bytes_of(constants: list[Constant]) -> int:
     """What constants take in flash."""
     width = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
     return sum(width[c.c_type] * c.values.size for c in constants)
+
+
+def written(function: str, c_type: str, name: str, blocks: list[list[Constant]]) -> Written:
+    """Constants of each block, and one ``c_type`` of pointers to them a block."""
+    texts = [declare(f"{name}_{k}", block) for k, block in enumerate(blocks)]
+    rows = ["{" + ", ".join(f"{name}_{k}_{c.name}" for c in block) + "}" for k, block in enumerate(blocks)]
+    text = "\n".join([*texts, table(c_type, f"{name}_rows", rows)])
+    return Written(text, function, f"{name}_rows", sum(bytes_of(block) for block in blocks))
 
 
 def instantiate(header: str, name: str, shape: Mapping[str, int]) -> str:

@@ -139,8 +139,10 @@ def _downwards(words: Array) -> Array:
     return np.concatenate([words[..., start : start + 4] for start in ends], axis=-1)
 
 
+_FILES = ("el_gru_dsp.h", "el_asm.h")
+
 GRU = CellKernel(
-    files=("el_gru_dsp.h", "el_asm.h"),
+    files={"w8a16": _FILES, "w8a8": _FILES},
     layer=_write,
     work_words=lambda layer: -(-layer.features // 2) + -(-layer.units // 2),
     serves=_serves,

@@ -80,4 +80,11 @@ def _work_words(layer: NativeGru) -> int:
     return sum(8 * split + 4 * whole for split, whole in map(_groups, columns))
 
 
-GRU = CellKernel(files=("el_gru_mve.h", "el_asm.h"), layer=_write, work_words=_work_words, serves=_serves)
+_FILES = ("el_gru_mve.h", "el_asm.h")
+
+GRU = CellKernel(
+    files={"w8a16": _FILES, "w8a8": _FILES},
+    layer=_write,
+    work_words=_work_words,
+    serves=_serves,
+)

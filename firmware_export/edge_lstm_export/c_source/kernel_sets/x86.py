@@ -9,9 +9,7 @@ import numpy as np
 from edge_lstm.integer import Affine, NativeLstm
 from edge_lstm_export.c_source.blueprint import table
 from edge_lstm_export.c_source.kernel_sets.base import Array, Constant, KernelSet, Written, bytes_of, declare
-
-BLOCK = 16
-"""Units side by side: the lanes of the widest vector."""
+from edge_lstm_export.c_source.kernel_sets.x86_cells import BLOCK, cell_kernels
 
 GATES = 4
 
@@ -28,8 +26,7 @@ def write_layer(layer: NativeLstm, name: str) -> Written:
 
 def write_head(head: Affine, name: str) -> Written:
     """One ``el_x86_rows``; an output is a unit of one gate."""
-    text, size = _rows(name, head, 1, [head.weights.shape[1]])
-    return Written(f"{text}\n{table('el_x86_rows', f'{name}_rows', [_row(name)])}", "el_head_x86", f"{name}_rows", size)
+    return _write_block(head, 1, name, "el_head_x86")
 
 
 def blocked(rows: Array, gates: int) -> Array:
@@ -64,6 +61,11 @@ def _rows(name: str, block: Affine, gates: int, widths: Sequence[int]) -> tuple[
     return declare(name, constants), bytes_of(constants)
 
 
+def _write_block(block: Affine, gates: int, name: str, function: str = "NULL") -> Written:
+    text, size = _rows(name, block, gates, [block.weights.shape[1]])
+    return Written(f"{text}\n{table('el_x86_rows', f'{name}_rows', [_row(name)])}", function, f"{name}_rows", size)
+
+
 def _row(name: str) -> str:
     return f"{{{name}_weights, {name}_bias, {name}_multiplier, {name}_shift}}"
 
@@ -74,8 +76,12 @@ _FILES = (
     "el_x86.c",
     "el_x86.h",
     "el_x86_avx2.c",
+    "el_x86_avx2.h",
     "el_x86_avx512.c",
+    "el_x86_avx512.h",
+    "el_x86_rows.h",
     "el_x86_sse2.c",
+    "el_x86_sse2.h",
     "el_x86_step.h",
 )
 
@@ -87,4 +93,5 @@ X86 = KernelSet(
     head=write_head,
     # A word holds two codes of x or of the old h.
     work_words=lambda layer: -(-layer.features // 2) + -(-layer.units // 2),
+    cells=cell_kernels(_write_block),
 )
