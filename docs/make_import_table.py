@@ -11,13 +11,24 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import READERS, keras_layers, onnx_nodes, onnx_recurrent, tf_values, tflite_file, torch_file
+from edge_lstm.importers import (
+    READERS,
+    embedding,
+    keras_layers,
+    onnx_nodes,
+    onnx_recurrent,
+    tf_values,
+    tflite_file,
+    torch_file,
+    untold,
+)
 from edge_lstm.importers.cells import NAMES
 from edge_lstm.importers.compare import BOUND, outputs_as_in_file
 from edge_lstm.importers.given import Given
 from edge_lstm.importers.interface import float_model
 from edge_lstm.importers.network import network_of
 from edge_lstm.importers.onnx_file import read_onnx
+from edge_lstm.importers.onnx_scan import PROGRAM
 
 PAGE = Path(__file__).with_name("import.md")
 
@@ -41,10 +52,25 @@ def page() -> str:
             "",
             *_table(("cell", *_GRU), _cells()),
             "",
-            "FastGRNN has no importer, because no other program has a layer of it: train it here; keep its model file.",
+            "A simple RNN squashes with tanh or relu. LSTMs with peepholes come from ONNX and from fused `.tflite`",
+            "files: neither Keras nor PyTorch has them.",
+            "",
+            "No other program has a layer of FastGRNN: train it here. Float ONNX and TFLite files that",
+            "`edge-lstm export` wrote of it come back; any other `Scan` than that of the ONNX file is refused.",
             "",
             "Dense layers may stand before, between and behind them, with `linear`, `relu`, `tanh` or `sigmoid`; the",
-            "last one is the head. A head is `linear`, `softmax`, or one `sigmoid`.",
+            "last one is the head. A head is `linear`, `softmax`, or one `sigmoid`, which becomes two labels. Several",
+            "`sigmoid`, `relu` or `tanh` become a dense layer whose outputs are numbers of a `regress`: sigmoids are",
+            "as many yes-or-no answers, so the stream gives a probability of each, and no label. A label alone",
+            "(`ArgMax`) is left out, for a stream tells the label itself.",
+            "",
+            "Causal convolutions over time (Keras `Conv1D`, ONNX `Conv`) may stand among them, with the same",
+            "activations; a dilated one keeps noughts between its taps. Bidirectional layers are taken with",
+            "`--look-ahead N`: each is then N steps late, and knows those N alone of what follows.",
+            "",
+            "An embedding (Keras `Embedding`, ONNX `Gather` from a constant table, `nn.Embedding`) of at most",
+            f"{embedding.MOST_TOKENS} tokens is a dense layer over as many channels, `{embedding.CHANNEL}0`…: push a",
+            "one-hot row, 1 at the token and 0 elsewhere. Every step multiplies the whole table.",
             "",
             "## Keras",
             "",
@@ -59,6 +85,7 @@ def page() -> str:
             "",
             *_table(("operator", "what becomes of it"), _onnx_operators()),
             "",
+            "An LSTM with `input_forget` 1, whose forget gate is 1 - i, is taken: 1 - σ(z) = σ(-z) is in its weights.",
             "States that are inputs of the graph are zero where a stream begins, and a stream carries them. A file",
             "that `edge-lstm export` wrote comes back with its scaling, channels, labels, task and window.",
             "",
@@ -70,9 +97,11 @@ def page() -> str:
             "",
             "## TFLite",
             "",
-            "The fused LSTM of the Keras 2 converter, in float32, int8, or int8 weights alone; LSTM, GRU and simple",
-            "RNN in the loops that Keras 3 converts to; an unrolled LSTM; LSTM files of `edge-lstm export`. Weights of",
-            "int8 are code times scale: the rounding of the original stays in them, and the comparison allows for it.",
+            "The fused LSTM of the Keras 2 converter, in float32, int8, or int8 weights alone, with peepholes too;",
+            "LSTM, GRU and simple RNN in the loops that Keras 3 converts to; an unrolled LSTM; float files of",
+            "`edge-lstm export`, and its int8 ones of LSTM, simple RNN and dense layers. Weights of int8 are code",
+            "times scale: the rounding of the original stays in them, and the comparison allows for it. An LSTM",
+            "without the operands of an input gate (CIFG), which is 1 - f then, is taken as `input_forget` is.",
             "",
             *_table(("operator", "what becomes of it"), _tflite_operators()),
             "",
@@ -89,7 +118,12 @@ def page() -> str:
             "## PyTorch",
             "",
             "`nn.LSTM`, with `proj_size` too, `nn.GRU`, `nn.RNN` and their cells, told apart by the shapes of their",
-            "weights; any number of layers, with biases or without, and one `nn.Linear`, the head.",
+            "weights, `nn.Linear`, `nn.BatchNorm1d`, `nn.Embedding`; any number of each, in the order they were made",
+            "in or, where a file sorts them or that does not fit, in the one that widths and numbers in names allow.",
+            "The last linear layer is the head. What squashes behind the others, and behind the normalisation of one,",
+            f"is said with `--activations`, {' '.join(f'`{name}`' for name in untold.CHOICES)} for each in that order:",
+            "",
+            "    edge-lstm import trained.pt -o build/mine.safetensors --activations relu,tanh",
             "",
             *_table(("argument or module", "refused because"), _torch()),
             "",
@@ -97,6 +131,9 @@ def page() -> str:
             "",
             f"- {torch_file.SUPPOSED}",
             f"- {torch_file.SUPPOSED_TANH}",
+            f"- {torch_file.SUPPOSED_EPSILON}",
+            "",
+            "A state dict is not run, so no comparison tells the two apart: what `--nonlinearity` says is believed.",
             "",
         ]
     )
@@ -133,25 +170,25 @@ def _keras_layers() -> Iterator[tuple[str, str]]:
 
 
 def _keras_arguments() -> Iterator[tuple[str, str, str, str]]:
-    for key, wanted, why in keras_layers.RULES:
-        yield f"`{key}`", "all", f"`{wanted!r}`", why
-    layers: dict[Any, list[str]] = {}
-    for layer, rules in keras_layers.GATE_RULES.items():
+    layers: dict[Any, list[str]] = {rule: ["all"] for rule in keras_layers.RULES}
+    for layer, rules in keras_layers.CELL_RULES.items():
         for rule in rules:
             layers.setdefault(rule, []).append(f"`{layer}`")
-    for (key, wanted, why), names in layers.items():
-        yield f"`{key}`", ", ".join(names), f"`{wanted!r}`", why
+    for (key, allowed, why), names in layers.items():
+        yield f"`{key}`", ", ".join(names), " or ".join(f"`{each!r}`" for each in allowed), why
 
 
 def _torch() -> Iterator[tuple[str, str]]:
     for argument, why in torch_file.REFUSED.items():
         yield f"`{argument}`", why
-    yield "a second `nn.Linear`", torch_file.SEVERAL
+    yield "a second `nn.Linear`, without `--activations`", untold.asked(["fc1", "fc2"])
+    yield "others", torch_file.UNKNOWN
 
 
 def _onnx_operators() -> Iterator[tuple[str, str]]:
     for name in onnx_nodes.TAKEN:
-        yield f"`{name}`", "taken"
+        only = f", if it is a FastGRNN of `edge-lstm export`; any other {PROGRAM}" if name == "Scan" else ""
+        yield f"`{name}`", f"taken{only}"
     for name, why in onnx_nodes.REFUSED.items():
         yield f"`{name}`", f"refused: {why}"
     yield "others", f"refused: {onnx_nodes.UNKNOWN}"
@@ -169,7 +206,7 @@ def _tflite_operators() -> Iterator[tuple[str, str]]:
 def _tflite_operands() -> Iterator[tuple[str, str]]:
     for places, why in tflite_file.VARIANTS:
         yield ", ".join(map(str, places)), why
-    yield "1, 5 absent", tflite_file.COUPLED
+    yield "1 or 5 absent, and not 1, 5 and 12", tflite_file.HALF
 
 
 def _onnx_attributes() -> Iterator[tuple[str, str, str]]:
@@ -177,8 +214,7 @@ def _onnx_attributes() -> Iterator[tuple[str, str, str]]:
         where = {"input_forget": "`LSTM`", "linear_before_reset": "`GRU`"}.get(key, "all")
         yield f"`{key}`", where, why
     for name, operator in onnx_recurrent.OPERATORS.items():
-        only = " ".join(function.decode().title() for function in operator.activations)
-        yield "`activations`", f"`{name}`", f"a cell here has {only}; train it so"
+        yield "`activations`", f"`{name}`", f"a cell here has {onnx_recurrent.named(operator)}; train it so"
     for name, (where, why) in onnx_recurrent.INPUTS.items():
         yield f"`{name}`", where, why
 

@@ -7,8 +7,9 @@ Shapes: F = features of the layer's input, H = units, G = gates of the cell. Ker
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -19,6 +20,9 @@ GATES = ("i", "f", "g", "o")
 """Order of the four gates of an LSTM in every array of this project: input, forget, candidate, output.
 
 It is the order of Keras (which calls the third ``c``) and of TFLite."""
+
+
+LSTM_PEEPHOLE = "lstm-peephole"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class _Weights:
     """Names of the trained arrays."""
     numbers: ClassVar[tuple[str, ...]] = ()
     """Names of what else the layer is made of: numbers and choices, JSON values."""
+    supposed: ClassVar[Mapping[str, Any]] = {}
+    """What a number is where a file leaves it out, as files of before there was a choice do."""
 
     def __post_init__(self) -> None:
         for name in self.arrays:
@@ -72,6 +78,11 @@ class _Weights:
         return int(self.kernel.shape[1])
 
     @property
+    def variant(self) -> str:
+        """The cell, and the choice in it that makes it another to train, as ``[model] cell`` has it."""
+        return self.cell
+
+    @property
     def cells(self) -> int:
         """Numbers a stream carries besides the hidden state, or with it in a finer format."""
         return self.units
@@ -82,7 +93,12 @@ class _Weights:
         return sum(getattr(self, name).size for name in self.arrays)
 
 
-_WORDS = {"recurrent": "recurrent weights have", "bias": "bias has", "reset_bias": "reset bias has"}
+_WORDS = {
+    "recurrent": "recurrent weights have",
+    "bias": "bias has",
+    "reset_bias": "reset bias has",
+    "peephole": "peephole has",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +129,32 @@ class LstmWeights(_Recurrent):
     """
 
     cell, gates, matrices = "lstm", GATES, 4
+
+
+@dataclass(frozen=True, eq=False)
+class PeepholeLstmWeights(_Recurrent):
+    """One LSTM layer with peepholes (Gers & Schmidhuber, 2000), through which its gates see the cell::
+
+        i, f = σ(W x + R h + p·c + b)   g = tanh(W x + R h + b)     c' = f·c + i·g
+        o = σ(W x + R h + p·c' + b)                                 h' = o·tanh(c')
+
+    Args:
+        kernel: (4, H, F), gates i, f, g, o.
+        recurrent: (4, H, H).
+        bias: (4, H).
+        peephole: (3, H) p of i, f, o.
+
+    Raises:
+        ModelError: if the shapes disagree or a value is not finite.
+    """
+
+    peephole: Float32
+
+    cell, gates, matrices = LSTM_PEEPHOLE, GATES, 4
+    arrays = ("kernel", "recurrent", "bias", "peephole")
+
+    def _shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        return {**super()._shapes(units), "peephole": (3, units)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,20 +191,42 @@ class GruWeights(_Recurrent):
         return {**super()._shapes(units), "reset_bias": (units,)}
 
 
+RnnActivation = Literal["tanh", "relu"]
+
+RNN_RELU = "rnn-relu"
+"""A simple RNN that rectifies, where names are of what is computed rather than of weights."""
+
+
 @dataclass(frozen=True, eq=False)
 class RnnWeights(_Recurrent):
-    """One layer of the simple recurrent network (Elman, 1990): ``h' = tanh(W x + R h + b)``.
+    """One layer of the simple recurrent network (Elman, 1990): ``h' = f(W x + R h + b)``.
 
     Args:
         kernel: (1, H, F).
         recurrent: (1, H, H).
         bias: (1, H).
+        activation: f, tanh or relu; with relu (Le et al., 2015) h has no bound above.
 
     Raises:
-        ModelError: if the shapes disagree or a value is not finite.
+        ModelError: if the shapes disagree, a value is not finite, or the activation is another.
     """
 
+    activation: RnnActivation = "tanh"
+
     cell, gates, matrices = "rnn", ("n",), 1
+    numbers, supposed = ("activation",), {"activation": "tanh"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.activation not in get_args(RnnActivation):
+            raise ModelError(
+                f"activation {self.activation!r} of an RNN is not known; choose one of "
+                f"{', '.join(get_args(RnnActivation))}"
+            )
+
+    @property
+    def variant(self) -> str:
+        return "rnn" if self.activation == "tanh" else RNN_RELU
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,11 +335,85 @@ class ConvWeights(DenseLayerWeights):
         return self.columns - self.features
 
 
-RecurrentWeights = LstmWeights | GruWeights | RnnWeights | FastGrnnWeights
-CellWeights = RecurrentWeights | DenseLayerWeights
+MOST_LOOK_AHEAD = 64
+"""Every step of it is one more step of the backward half for each step of a stream."""
 
-CELLS: dict[str, type[CellWeights]] = {
+RecurrentWeights = LstmWeights | PeepholeLstmWeights | GruWeights | RnnWeights | FastGrnnWeights
+
+
+@dataclass(frozen=True, eq=False)
+class BidirectionalWeights:
+    """Two recurrent layers over one input, one of which looks ahead by N steps: what a stream can do of a bidirectional
+    layer (Schuster & Paliwal, 1997). It speaks of step t - N at step t::
+
+        h'(t) = [f(t - N) | b(t - N)]
+
+    f is the hidden state of ``forward``, and zero before the first step; b is that of ``backward`` after the steps t,
+    t - 1, … t - N, from a zero state at every step. Where a sequence ends at t, that is what the whole layer gives.
+    What it carries: the cell state of a ``forward`` LSTM, then x and f of the last N steps, the oldest first.
+
+    Args:
+        forward, backward: of one cell and one shape.
+        look_ahead: N, 1 or more.
+
+    Raises:
+        ModelError: if the halves do not fit together, or are of a cell that does not stay within ±1.
+    """
+
+    forward: RecurrentWeights
+    backward: RecurrentWeights
+    look_ahead: int
+
+    cell: ClassVar[str] = "bidirectional"
+    variant: ClassVar[str] = "bidirectional"
+    halves: ClassVar[tuple[str, str]] = ("forward", "backward")
+
+    @property
+    def named_halves(self) -> dict[str, RecurrentWeights]:
+        return {"forward": self.forward, "backward": self.backward}
+
+    def __post_init__(self) -> None:
+        shapes = [(half.cell, half.kernel.shape) for half in (self.forward, self.backward)]
+        if shapes[0] != shapes[1] or not isinstance(self.forward, LstmWeights | GruWeights | RnnWeights):
+            raise ModelError(f"BIDIRECTIONAL halves are {shapes}; expected two alike of lstm, gru or rnn")
+        if any(isinstance(half, RnnWeights) and half.activation != "tanh" for half in (self.forward, self.backward)):
+            raise ModelError("BIDIRECTIONAL halves are rnn with relu; expected tanh, whose states stay within ±1")
+        if not 1 <= self.look_ahead <= MOST_LOOK_AHEAD:
+            raise ModelError(f"BIDIRECTIONAL look_ahead is {self.look_ahead}; expected 1 to {MOST_LOOK_AHEAD} steps")
+
+    @property
+    def features(self) -> int:
+        return self.forward.features
+
+    @property
+    def units(self) -> int:
+        return 2 * self.forward.units
+
+    @property
+    def cells(self) -> int:
+        own = self.forward.cells if isinstance(self.forward, LstmWeights) else 0
+        return own + self.look_ahead * (self.features + self.forward.units)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return self.forward.parameters + self.backward.parameters
+
+
+CellWeights = RecurrentWeights | DenseLayerWeights | BidirectionalWeights
+ArrayWeights = RecurrentWeights | DenseLayerWeights
+"""Those that are arrays of their own."""
+
+CELLS: dict[str, type[ArrayWeights]] = {
     weights.cell: weights
-    for weights in (LstmWeights, GruWeights, RnnWeights, FastGrnnWeights, DenseLayerWeights, ConvWeights)
+    for weights in (
+        LstmWeights,
+        PeepholeLstmWeights,
+        GruWeights,
+        RnnWeights,
+        FastGrnnWeights,
+        DenseLayerWeights,
+        ConvWeights,
+    )
 }
-"""Every kind of layer by its name."""
+"""Every kind of layer that is arrays of its own, by its name."""

@@ -169,7 +169,7 @@ def _quantised(
         else native_state_bytes(integers.native, kernel_set(kernels))
     )
     project = _firmware(name, spec.c_arithmetic, integers, board, files)
-    notes = (*calibration.warnings, *linux_notes)
+    notes = (*model.notes, *calibration.warnings, *linux_notes)
     return _Contents(files | compiled | project, state, models, tables | placed, notes)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import GATES, Activation, Float32, Float64, Interface, frozen
+from edge_lstm.model import GATES, LSTM_PEEPHOLE, RNN_RELU, Activation, Float32, Float64, Interface, frozen
 
 Int8 = NDArray[np.int8]
 Int16 = NDArray[np.int16]
@@ -172,9 +172,13 @@ class NativeCell:
     """Rows a unit of each block, and what it is over: ``x``, ``h`` or ``r·h``."""
     numbers: ClassVar[tuple[str, ...]] = ("scheme", "row_bits", "hidden_bits")
     """Names of the JSON values a layer is made of."""
+    arrays: ClassVar[tuple[str, ...]] = ()
+    """Names of its arrays of int16 beside the blocks."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
+        for name in self.arrays:
+            object.__setattr__(self, name, frozen(getattr(self, name), np.int16))
         shapes = [block.weights.shape for block in self.blocks]
         expected = [(n * self.units, self.columns if over == "x" else self.units) for n, over in self.rows]
         if shapes != expected:
@@ -234,10 +238,58 @@ class NativeGruBefore(NativeCell):
 
 
 @dataclass(frozen=True, eq=False)
+class NativePeepholeLstm(NativeCell):
+    """A layer of the LSTM with peepholes: blocks (4H, F) and (4H, H), gates i, f, g, o.
+
+    Args:
+        peephole: (3, H) int16 of i, f, o in -32767..32767, Q.peephole_bits.
+        peephole_bits: 6..20.
+    """
+
+    peephole: Int16
+    peephole_bits: int
+
+    cell, gates, rows = LSTM_PEEPHOLE, GATES, ((4, "x"), (4, "h"))
+    numbers, arrays = (*NativeCell.numbers, "peephole_bits"), ("peephole",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peephole.shape != (3, self.units) or (self.peephole == -32768).any():
+            raise ModelError(
+                f"native {self.cell} peepholes have shape {self.peephole.shape}; expected (3, {self.units}) of "
+                "-32767..32767"
+            )
+        if self.peephole_bits not in range(6, 21):
+            raise ModelError(f"native {self.cell} peepholes have {self.peephole_bits} fraction bits; expected 6..20")
+
+
+@dataclass(frozen=True, eq=False)
 class NativeRnn(NativeCell):
     """A layer of the simple recurrent network: blocks (H, F) and (H, H)."""
 
     cell, gates, rows = "rnn", ("n",), ((1, "x"), (1, "h"))
+
+
+@dataclass(frozen=True, eq=False)
+class NativeRnnRelu(NativeCell):
+    """The same, rectified: the sum of the rows is itself the hidden state.
+
+    Args:
+        reach_bits: the hidden state saturates at 2**reach_bits, 0..7.
+    """
+
+    reach_bits: int
+
+    cell, gates, rows = RNN_RELU, ("n",), ((1, "x"), (1, "h"))
+    numbers = (*NativeCell.numbers, "reach_bits")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_widened(self)
+
+    @property
+    def reach(self) -> int:
+        return self.reach_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,11 +308,10 @@ class NativeFastGrnn(NativeCell):
     reach_bits: int
 
     cell, gates, rows = "fastgrnn", ("z", "n"), ((1, "x"), (1, "h"))
-    numbers = (*NativeCell.numbers, "zeta", "nu", "reach_bits")
+    numbers, arrays = (*NativeCell.numbers, "zeta", "nu", "reach_bits"), ("candidate",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "candidate", frozen(self.candidate, np.int16))
         if self.candidate.shape != (self.units,):
             raise ModelError(f"FastGRNN has {self.candidate.shape} candidate biases; expected ({self.units},)")
         if not (0 <= self.zeta <= 32767 and 0 <= self.nu <= 32767 and 0 <= self.reach_bits <= 4):
@@ -287,11 +338,7 @@ class NativeDense(NativeCell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.row_bits < 8 or not 0 <= self.reach_bits <= 7:
-            raise ModelError(
-                f"native dense rows have {self.row_bits} fraction bits and reach ±2**{self.reach_bits}; "
-                "expected 8..12 and 0..7"
-            )
+        _require_widened(self)
 
     @property
     def cells(self) -> int:
@@ -336,12 +383,91 @@ class NativeConv(NativeDense):
         return -(-self.kept // 2)
 
 
-NativeLayer = NativeLstm | NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv
+def _require_widened(layer: NativeRnnRelu | NativeDense) -> None:
+    """Raise ModelError unless rows that are themselves the hidden state fit its Q8.23."""
+    if layer.row_bits < 8 or not 0 <= layer.reach_bits <= 7:
+        raise ModelError(
+            f"native {layer.cell} rows have {layer.row_bits} fraction bits and reach ±2**{layer.reach_bits}; "
+            "expected 8..12 and 0..7"
+        )
 
-NATIVE_CELLS: dict[str, type[NativeGru | NativeGruBefore | NativeRnn | NativeFastGrnn | NativeDense | NativeConv]] = {
-    c.cell: c for c in (NativeGru, NativeGruBefore, NativeRnn, NativeFastGrnn, NativeDense, NativeConv)
+
+NativeRemembering = NativeGru | NativeGruBefore | NativePeepholeLstm | NativeRnn | NativeRnnRelu | NativeFastGrnn
+NativeGated = NativeRemembering | NativeDense | NativeConv
+NativeCellLayer = NativeLstm | NativeGated
+
+
+@dataclass(frozen=True, eq=False)
+class NativeBidirectional:
+    """Two layers as one, which looks ahead; see ``edge_lstm.model.BidirectionalWeights``.
+
+    Args:
+        forward, backward: of one shape and one format of the hidden state.
+        look_ahead: N steps.
+
+    Raises:
+        ModelError: if the halves do not fit together.
+    """
+
+    forward: NativeCellLayer
+    backward: NativeCellLayer
+    look_ahead: int
+
+    cell: ClassVar[str] = "bidirectional"
+
+    def __post_init__(self) -> None:
+        first, second = (
+            (half.cell, half.features, half.units, half.hidden_bits, half.scheme)
+            for half in (self.forward, self.backward)
+        )
+        if first != second or self.look_ahead < 1:
+            raise ModelError(
+                f"native BIDIRECTIONAL halves are {first} and {second}; expected two alike, and a look-ahead"
+            )
+
+    @property
+    def features(self) -> int:
+        return self.forward.features
+
+    @property
+    def units(self) -> int:
+        return 2 * self.forward.units
+
+    @property
+    def hidden_bits(self) -> int:
+        return self.forward.hidden_bits
+
+    @property
+    def hidden_limit(self) -> int:
+        """Largest magnitude of a hidden code."""
+        return self.forward.hidden_limit
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.forward.scheme
+
+    @property
+    def cells(self) -> int:
+        """Numbers of c: that of the forward half; then x, and then h of it, of the last N steps, two codes in each."""
+        return self.forward.cells + sum(-(-self.look_ahead * n // 2) for n in (self.features, self.forward.units))
+
+
+NativeLayer = NativeCellLayer | NativeBidirectional
+
+NATIVE_CELLS: dict[str, type[NativeGated]] = {
+    c.cell: c
+    for c in (
+        NativeGru,
+        NativeGruBefore,
+        NativePeepholeLstm,
+        NativeRnn,
+        NativeRnnRelu,
+        NativeFastGrnn,
+        NativeDense,
+        NativeConv,
+    )
 }
-"""Every cell of the native arithmetic other than the LSTM, by its name."""
+"""Every cell of the native arithmetic other than the LSTM without peepholes, by its name."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,10 @@ An LSTM computes, tensor by tensor::
     c' = f·c + i·g       the two products are tensors too
     h' = o·tanh(c')
 
+With peepholes, the rows of i, f and o are tensors of their own, and so is what each of them sees of the cell::
+
+    z_k = (W_k v + b_k) + p_k·c    k = i, f; of o with c' in place of c
+
 A hidden state that integrates, of a GRU or a FastGRNN, would stand still in 8 bits wherever a step moves it by less
 than half a code. So c keeps, in codes of 1 / ``FINE_STEPS``, what h lost to rounding, and a product p that h gives up,
 such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and fine for its rest::
@@ -23,20 +27,21 @@ such as u·(h - n) with u = 1 - z, is computed twice, coarse for its reach and f
 A GRU that resets after its product makes rows over x and rows over h for the candidate; one that resets before it
 concatenates [x | r·h]. A FastGRNN's two blocks have one kernel, so its n is negated: u = σ(-W v - b) and
 m = tanh(-W v - b). A simple RNN is a block and a tanh, whose quantisation h has, and it has no c. A dense layer reads x
-as it comes; where it rectifies, the quantisation of h ends at 0. A convolution is a dense layer over [c | x], where c
-is x of the steps before.
+as it comes. Where a layer rectifies, the quantisation of h ends at 0; a simple RNN's x, which shares it, is then moved
+up by a number that its bias takes back. A convolution is a dense layer over [c | x], where c is x of the steps before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.integer import Decoding, Encoding, Quant, TfliteDense
-from edge_lstm.model import GATES, Interface
+from edge_lstm.integer import Decoding, Encoding, Int8, Quant, TfliteDense
+from edge_lstm.model import GATES, Interface, frozen
 
 SIGMOID_OUTPUT = Quant(1.0 / 256.0, -128)
 TANH_OUTPUT = Quant(1.0 / 128.0, 0)
@@ -59,6 +64,31 @@ def passed_on(below: Quant, above: Quant) -> float:
     return min((there / here for here, there in ends if here and there), default=1.0)
 
 
+@dataclass(frozen=True)
+class Joint:
+    """How h of one layer becomes x of the next: multiplied, and moved up where the next has no codes below 0.
+
+    Args:
+        factor: what h is multiplied by.
+        product: quantisation of that.
+        lift: what is then added, 0 or more.
+        source: quantisation of x.
+    """
+
+    factor: float
+    product: Quant
+    lift: float
+    source: Quant
+
+
+def joint(below: Quant, above: Quant) -> Joint:
+    """Of the quantisation of h below and that of x above. A lifted h keeps its codes."""
+    if above.zero > -128 or below.zero == -128:
+        return Joint(passed_on(below, above), above, 0.0, above)
+    lift = (below.zero - above.zero) * above.scale
+    return Joint(above.scale / below.scale, Quant(above.scale, below.zero), lift, above)
+
+
 @dataclass(frozen=True, eq=False)
 class _StepLayer:
     """What every layer has.
@@ -76,11 +106,15 @@ class _StepLayer:
     quants: ClassVar[tuple[str, ...]] = ()
     """Names of its quantisations."""
     numbers: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[tuple[str, ...]] = ()
+    """Names of its arrays of int8 beside the gates."""
     carries: ClassVar[tuple[str, ...]] = ("h", "c")
     """What the file takes of its state."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gates", tuple(self.gates))
+        for array in self.arrays:
+            object.__setattr__(self, array, frozen(getattr(self, array), np.int8))
         name = self.kind.upper()
         if len(self.gates) != len(self.rows):
             raise ModelError(f"a step {name} layer has {len(self.gates)} gates; expected {', '.join(self.rows)}")
@@ -145,10 +179,65 @@ class StepLstm(_StepLayer):
     added: Quant
     cell: Quant
 
-    kind, rows, quants = "lstm", GATES, ("kept", "added", "cell")
+    kind, rows = "lstm", GATES
+    quants: ClassVar[tuple[str, ...]] = ("kept", "added", "cell")
 
     def _c(self) -> Quant:
         return self.cell
+
+    def pre(self, gate: str) -> Quant:
+        """Quantisation of a gate's pre-activation."""
+        return self.gates[GATES.index(gate)].output
+
+
+PEEPHOLE_GATES = ("i", "f", "o")
+"""Those that see the cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class StepPeepholeLstm(StepLstm):
+    """An LSTM with peepholes.
+
+    Args:
+        gates: as without; the outputs of i, f, o are the rows alone.
+        peephole: (3, H) int8 of i, f, o.
+        peephole_i, peephole_f, peephole_o: their quantisations.
+        seen_i, seen_f, seen_o: those of what they show of c.
+        pre_i, pre_f, pre_o: those of the pre-activations.
+
+    Raises:
+        ModelError: if the gates and the peepholes do not fit together.
+    """
+
+    peephole: Int8
+    peephole_i: Quant
+    peephole_f: Quant
+    peephole_o: Quant
+    seen_i: Quant
+    seen_f: Quant
+    seen_o: Quant
+    pre_i: Quant
+    pre_f: Quant
+    pre_o: Quant
+
+    kind, arrays = "lstm_peephole", ("peephole",)
+    quants = (
+        *StepLstm.quants,
+        *(f"{what}_{gate}" for what, gate in product(("peephole", "seen", "pre"), PEEPHOLE_GATES)),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peephole.shape != (3, self.units):
+            raise ModelError(f"step peepholes have shape {self.peephole.shape}; expected (3, {self.units})")
+
+    def pre(self, gate: str) -> Quant:
+        return super().pre(gate) if gate == "g" else getattr(self, f"pre_{gate}")
+
+    def peepholes(self, gate: str) -> tuple[Int8, Quant, Quant]:
+        """(H,) codes of a gate, their quantisation, and that of what they show of c."""
+        codes = self.peephole[PEEPHOLE_GATES.index(gate)]
+        return codes, getattr(self, f"peephole_{gate}"), getattr(self, f"seen_{gate}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +304,29 @@ class StepRnn(_StepLayer):
         super().__post_init__()
         if self.hidden != TANH_OUTPUT:
             raise ModelError(f"h of a step RNN layer has {self.hidden}; expected {TANH_OUTPUT}, as its tanh gives it")
+
+
+@dataclass(frozen=True, eq=False)
+class StepRnnRelu(_StepLayer):
+    """A simple RNN that rectifies: its block saturates at 0.
+
+    Args:
+        gates: n (H, F + H) over [x | h], whose output is the new h.
+
+    Raises:
+        ModelError: if the gates do not fit together, or h has two quantisations or one that does not end at 0.
+    """
+
+    kind, rows, carries = "rnn_relu", ("n",), ("h",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        (block,) = self.gates
+        if block.output != block.input or block.output.zero != -128:
+            raise ModelError(
+                f"h of a rectifying step RNN layer goes in as {block.input} and out as {block.output}; "
+                "expected one that ends at 0"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,12 +453,80 @@ DENSE_OUTPUTS: dict[str, tuple[str | None, Quant | None]] = {
 """Activation of a dense layer → the operator behind its block, and the quantisation that this one gives."""
 
 
-StepLayer = StepLstm | StepGru | StepGruBefore | StepRnn | StepFastGrnn | StepDense | StepConv
+StepRemembering = StepLstm | StepPeepholeLstm | StepGru | StepGruBefore | StepRnn | StepRnnRelu | StepFastGrnn
+StepCellLayer = StepRemembering | StepDense | StepConv
 
-STEP_LAYERS: dict[str, type[StepLayer]] = {
-    layer.kind: layer for layer in (StepLstm, StepGru, StepGruBefore, StepRnn, StepFastGrnn, StepDense, StepConv)
+
+@dataclass(frozen=True, eq=False)
+class StepBidirectional:
+    """Two layers as one, which looks ahead; see ``edge_lstm.model.BidirectionalWeights``.
+
+    Args:
+        forward, backward: of one kind, one shape and one quantisation of h.
+        look_ahead: N steps.
+
+    Raises:
+        ModelError: if the halves do not fit together.
+    """
+
+    forward: StepCellLayer
+    backward: StepCellLayer
+    look_ahead: int
+
+    kind: ClassVar[str] = "bidirectional"
+
+    def __post_init__(self) -> None:
+        one, other = (
+            (half.kind, half.features, half.units, half.source, half.hidden) for half in (self.forward, self.backward)
+        )
+        if one != other or self.look_ahead < 1:
+            raise ModelError(
+                f"step BIDIRECTIONAL halves are {one} and {other}, {self.look_ahead} steps; expected alike"
+            )
+
+    @property
+    def features(self) -> int:
+        return self.forward.features
+
+    @property
+    def units(self) -> int:
+        return 2 * self.forward.units
+
+    @property
+    def source(self) -> Quant:
+        """Quantisation of x."""
+        return self.forward.source
+
+    @property
+    def hidden(self) -> Quant:
+        """Quantisation of h."""
+        return self.forward.hidden
+
+    @property
+    def state(self) -> dict[str, tuple[int, Quant]]:
+        """Width and quantisation of what it carries: c of the forward half, x and h of it of the last steps."""
+        own = {name: part for name, part in self.forward.state.items() if name == "c"}
+        x, f = self.look_ahead * self.features, self.look_ahead * self.forward.units
+        return own | {"x": (x, self.source), "f": (f, self.hidden)}
+
+
+StepLayer = StepCellLayer | StepBidirectional
+
+STEP_LAYERS: dict[str, type[StepCellLayer]] = {
+    layer.kind: layer
+    for layer in (
+        StepLstm,
+        StepPeepholeLstm,
+        StepGru,
+        StepGruBefore,
+        StepRnn,
+        StepRnnRelu,
+        StepFastGrnn,
+        StepDense,
+        StepConv,
+    )
 }
-"""Every kind of layer by its name."""
+"""Every kind of layer of blocks of its own, by its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,13 +553,8 @@ class StepModel:
 def to_arrays(model: StepModel) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays by name and JSON values: all of the model but its interface and report."""
     arrays: dict[str, Any] = {}
-    header: dict[str, Any] = {"layers": [], "decoding": [model.decoding.scale, model.decoding.zero]}
-    for index, layer in enumerate(model.layers):
-        named = zip(layer.rows, layer.gates, strict=True)
-        gates = [_dense_to(arrays, f"layers.{index}.{name}", block) for name, block in named]
-        ranges = {name: _quant_to(getattr(layer, name)) for name in layer.quants}
-        numbers = {name: getattr(layer, name) for name in layer.numbers}
-        header["layers"].append({"kind": layer.kind, "gates": gates, **ranges, **numbers})
+    header: dict[str, Any] = {"decoding": [model.decoding.scale, model.decoding.zero]}
+    header["layers"] = [_layer_to(arrays, f"layers.{index}", layer) for index, layer in enumerate(model.layers)]
     header["head"] = _dense_to(arrays, "head", model.head)
     header["encoding_zero"] = model.encoding.zero
     arrays |= {f"encoding.{name}": getattr(model.encoding, name) for name in ("offset", "gain", "low", "high")}
@@ -402,12 +577,30 @@ def from_arrays(
     )
 
 
+def _layer_to(arrays: dict[str, Any], prefix: str, layer: StepLayer) -> dict[str, Any]:
+    if isinstance(layer, StepBidirectional):
+        halves = {name: _layer_to(arrays, f"{prefix}.{name}", getattr(layer, name)) for name in _HALVES}
+        return {"kind": layer.kind, "look_ahead": layer.look_ahead, **halves}
+    named = zip(layer.rows, layer.gates, strict=True)
+    gates = [_dense_to(arrays, f"{prefix}.{name}", block) for name, block in named]
+    ranges = {name: _quant_to(getattr(layer, name)) for name in layer.quants}
+    arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
+    return {"kind": layer.kind, "gates": gates, **ranges, **{name: getattr(layer, name) for name in layer.numbers}}
+
+
+_HALVES = ("forward", "backward")
+
+
 def _layer_from(arrays: dict[str, Any], prefix: str, row: dict[str, Any]) -> StepLayer:
+    if row.get("kind") == StepBidirectional.kind:
+        halves: Any = {name: _layer_from(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        return StepBidirectional(**halves, look_ahead=row["look_ahead"])
     kind = STEP_LAYERS[row.get("kind", StepLstm.kind)]  # files of before there were other cells do not say
     named = zip(kind.rows, row["gates"], strict=True)
     gates = tuple(_dense_from(arrays, f"{prefix}.{name}", block) for name, block in named)
     ranges = {name: _quant_from(row[name]) for name in kind.quants}
-    return kind(gates, **ranges, **{name: row[name] for name in kind.numbers})
+    more = {name: arrays[f"{prefix}.{name}"] for name in kind.arrays}
+    return kind(gates, **ranges, **more, **{name: row[name] for name in kind.numbers})
 
 
 def _quant_to(quant: Quant | None) -> list[float] | None:

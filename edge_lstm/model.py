@@ -16,14 +16,20 @@ import numpy as np
 from edge_lstm.cell_weights import (
     CELLS,
     GATES,
+    LSTM_PEEPHOLE,
+    RNN_RELU,
     Activation,
+    ArrayWeights,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
     FastGrnnWeights,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
+    RnnActivation,
     RnnWeights,
 )
 from edge_lstm.errors import ModelError
@@ -32,8 +38,12 @@ from edge_lstm.values import Float32, Float64, frozen, refuse_non_finite
 __all__ = [
     "CELLS",
     "GATES",
+    "LSTM_PEEPHOLE",
+    "RNN_RELU",
     "Activation",
     "AnomalyRule",
+    "ArrayWeights",
+    "BidirectionalWeights",
     "CellWeights",
     "ConvWeights",
     "DenseLayerWeights",
@@ -45,7 +55,9 @@ __all__ = [
     "GruWeights",
     "Interface",
     "LstmWeights",
+    "PeepholeLstmWeights",
     "RecurrentWeights",
+    "RnnActivation",
     "RnnWeights",
     "Scaling",
     "Task",
@@ -196,6 +208,8 @@ class Interface:
         rate_hz: sample rate of the recordings, if known.
         front_end: parameters of an audio front end whose frames are the input, or None.
         provenance: where the model came from: data fingerprint, seed, training settings. JSON values.
+        look_ahead: steps before the newest sample that the outputs are of, because layers look ahead so far. A
+            ``FloatModel`` sees to it.
     """
 
     channels: tuple[str, ...]
@@ -205,6 +219,14 @@ class Interface:
     rate_hz: float | None = None
     front_end: dict[str, Any] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    look_ahead: int = 0
+
+    @property
+    def ahead(self) -> int:
+        """Steps from the newest sample to the one that an output is of; 0 of what is said of a window."""
+        if self.task.predicts_ahead:
+            return self.task.horizon
+        return -self.look_ahead if self.task.window is None else 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -233,6 +255,9 @@ class FloatModel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        late = sum(layer.look_ahead for layer in self.layers if isinstance(layer, BidirectionalWeights))
+        if late != self.interface.look_ahead:
+            object.__setattr__(self, "interface", replace(self.interface, look_ahead=late))
         if all(isinstance(layer, DenseLayerWeights) for layer in self.layers):
             raise ModelError("a model needs at least one recurrent layer")
         widths = [len(self.interface.channels), *(layer.units for layer in self.layers)]
@@ -241,6 +266,10 @@ class FloatModel:
                 raise ModelError(f"layer {index} takes {layer.features} features but is given {width}")
         if self.head.weights.shape[1] != widths[-1]:
             raise ModelError(f"the head takes {self.head.weights.shape[1]} units but is given {widths[-1]}")
+        if self.interface.look_ahead and self.interface.task.predicts_ahead:
+            raise ModelError(
+                f"a model that speaks {self.interface.look_ahead} steps late can foretell nothing; make it a regress"
+            )
         if self.head.outputs != len(self.interface.task.outputs):
             raise ModelError(
                 f"the head has {self.head.outputs} outputs but the task names {len(self.interface.task.outputs)}"
@@ -250,6 +279,14 @@ class FloatModel:
     def parameters(self) -> int:
         """Number of trained parameters."""
         return sum(layer.parameters for layer in self.layers) + self.head.weights.size + self.head.bias.size
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user has to know of it, a sentence each."""
+        late = self.interface.look_ahead
+        return (f"it looks ahead: what it says at a step is of the step {late} before, and of none at first",) * bool(
+            late
+        )
 
     def with_interface(self, **changes: Any) -> FloatModel:
         """The same network with some fields of its interface replaced."""

@@ -23,7 +23,7 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
-    NativeFastGrnn,
+    NativeBidirectional,
     NativeLayer,
     NativeLstm,
     NativeModel,
@@ -36,6 +36,8 @@ from edge_lstm.integer_step import StepModel, from_arrays, to_arrays
 from edge_lstm.model import (
     CELLS,
     AnomalyRule,
+    ArrayWeights,
+    BidirectionalWeights,
     CellWeights,
     DenseWeights,
     FloatModel,
@@ -126,6 +128,7 @@ def interface_to_json(interface: Interface) -> Header:
         "rate_hz": interface.rate_hz,
         "front_end": interface.front_end,
         "provenance": interface.provenance,
+        **({"look_ahead": interface.look_ahead} if interface.look_ahead else {}),
     }
 
 
@@ -142,6 +145,7 @@ def interface_from_json(values: Header) -> Interface:
         rate_hz=values["rate_hz"],
         front_end=values["front_end"],
         provenance=values["provenance"],
+        look_ahead=values.get("look_ahead", 0),
     )
 
 
@@ -155,15 +159,33 @@ def _scaling_from_json(values: Header) -> Scaling:
 
 def _float_arrays(model: FloatModel) -> tuple[Arrays, Header]:
     arrays: Arrays = {"head.weights": model.head.weights, "head.bias": model.head.bias}
+    rows = []
     for k, layer in enumerate(model.layers):
-        arrays |= {f"layers.{k}.{name}": getattr(layer, name) for name in layer.arrays}
-    cells = [{"cell": x.cell, **{name: getattr(x, name) for name in x.numbers}} for x in model.layers]
-    return arrays, {"layers": cells}
+        made, row = _from_weights(f"layers.{k}", layer)
+        arrays |= made
+        rows.append(row)
+    return arrays, {"layers": rows}
+
+
+def _from_weights(prefix: str, layer: CellWeights) -> tuple[Arrays, Header]:
+    if isinstance(layer, BidirectionalWeights):
+        halves = {name: _from_weights(f"{prefix}.{name}", getattr(layer, name)) for name in layer.halves}
+        rows = {name: row for name, (_, row) in halves.items()}
+        arrays = {name: array for made, _ in halves.values() for name, array in made.items()}
+        return arrays, {"cell": layer.cell, "look_ahead": layer.look_ahead, **rows}
+    arrays = {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
+    return arrays, {"cell": layer.cell, **_numbers(layer)}
 
 
 def _float_model(arrays: Arrays, header: Header, interface: Interface) -> FloatModel:
     layers = tuple(_cell_weights(arrays, f"layers.{k}", row) for k, row in enumerate(_cells(header["layers"])))
     return FloatModel(layers, DenseWeights(arrays["head.weights"], arrays["head.bias"]), interface)
+
+
+def _numbers(weights: ArrayWeights) -> Header:
+    """What a layer is made of besides its arrays, but for what a reader supposes anyway."""
+    values = {name: getattr(weights, name) for name in weights.numbers}
+    return {name: value for name, value in values.items() if weights.supposed.get(name) != value}
 
 
 def _cells(layers: Any) -> list[Header]:
@@ -172,9 +194,13 @@ def _cells(layers: Any) -> list[Header]:
 
 
 def _cell_weights(arrays: Arrays, prefix: str, row: Header) -> CellWeights:
+    if row["cell"] == BidirectionalWeights.cell:
+        halves: Any = {name: _cell_weights(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        return BidirectionalWeights(**halves, look_ahead=row["look_ahead"])
     weights = CELLS[row["cell"]]
     values: dict[str, Any] = {name: arrays[f"{prefix}.{name}"] for name in weights.arrays}
-    return weights(**values, **{name: row[name] for name in weights.numbers})
+    numbers = {name: row[name] for name in weights.numbers if name in row or name not in weights.supposed}
+    return weights(**values, **numbers)
 
 
 _AFFINE = ("weights", "bias", "multiplier", "shift")
@@ -194,37 +220,57 @@ def _codec(arrays: Arrays, header: Header) -> tuple[Encoding, Decoding]:
 
 def _native_arrays(model: NativeModel) -> tuple[Arrays, Header]:
     arrays, header = _codec_arrays(model)
-    blocks = {f"layers.{k}.{b}": block for k, layer in enumerate(model.layers) for b, block in enumerate(layer.blocks)}
-    for prefix, block in {**blocks, "head": model.head}.items():
-        arrays |= {f"{prefix}.{name}": getattr(block, name) for name in _AFFINE}
+    arrays |= _affine_arrays("head", model.head)
+    rows = []
     for k, layer in enumerate(model.layers):
-        if isinstance(layer, NativeFastGrnn):
-            arrays[f"layers.{k}.candidate"] = layer.candidate
-    return arrays, header | {"arithmetic": "native", "layers": [_native_row(layer) for layer in model.layers]}
+        made, row = _from_native(f"layers.{k}", layer)
+        arrays |= made
+        rows.append(row)
+    return arrays, header | {"arithmetic": "native", "layers": rows}
 
 
-def _native_row(layer: NativeLayer) -> Header:
+def _affine_arrays(prefix: str, block: Affine) -> Arrays:
+    return {f"{prefix}.{name}": getattr(block, name) for name in _AFFINE}
+
+
+def _from_native(prefix: str, layer: NativeLayer) -> tuple[Arrays, Header]:
+    if isinstance(layer, NativeBidirectional):
+        halves = {name: _from_native(f"{prefix}.{name}", getattr(layer, name)) for name in _HALVES}
+        rows = {name: row for name, (_, row) in halves.items()}
+        arrays = {name: array for made, _ in halves.values() for name, array in made.items()}
+        return arrays, {"cell": layer.cell, "look_ahead": layer.look_ahead, **rows}
+    arrays = {}
+    for b, block in enumerate(layer.blocks):
+        arrays |= _affine_arrays(f"{prefix}.{b}", block)
     if isinstance(layer, NativeLstm):
-        return {"blocks": len(layer.blocks), "features": layer.features, "hidden_bits": layer.hidden_bits}
-    return {"cell": layer.cell, **{name: getattr(layer, name) for name in layer.numbers}}
+        return arrays, {"blocks": len(layer.blocks), "features": layer.features, "hidden_bits": layer.hidden_bits}
+    arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
+    return arrays, {"cell": layer.cell, **{name: getattr(layer, name) for name in layer.numbers}}
+
+
+_HALVES = BidirectionalWeights.halves
 
 
 def _native_model(arrays: Arrays, header: Header, interface: Interface) -> NativeModel:
-    def affine(prefix: str) -> Affine:
-        return Affine(*(arrays[f"{prefix}.{name}"] for name in _AFFINE))
+    layers = tuple(_native_layer(arrays, f"layers.{k}", row) for k, row in enumerate(header["layers"]))
+    return NativeModel(layers, _affine(arrays, "head"), *_codec(arrays, header), interface, header["report"])
 
-    def layer(k: int, row: Header) -> NativeLayer:
-        if "cell" not in row:
-            blocks = tuple(affine(f"layers.{k}.{b}") for b in range(row["blocks"]))
-            return NativeLstm(blocks, row["features"], row["hidden_bits"])
-        kind = NATIVE_CELLS[row["cell"]]
-        numbers = {name: row[name] for name in kind.numbers}
-        if kind is NativeFastGrnn:
-            numbers["candidate"] = arrays[f"layers.{k}.candidate"]
-        return kind(tuple(affine(f"layers.{k}.{b}") for b in range(len(kind.rows))), **numbers)
 
-    layers = tuple(layer(k, row) for k, row in enumerate(header["layers"]))
-    return NativeModel(layers, affine("head"), *_codec(arrays, header), interface, header["report"])
+def _affine(arrays: Arrays, prefix: str) -> Affine:
+    return Affine(*(arrays[f"{prefix}.{name}"] for name in _AFFINE))
+
+
+def _native_layer(arrays: Arrays, prefix: str, row: Header) -> NativeLayer:
+    if "cell" not in row:
+        blocks = tuple(_affine(arrays, f"{prefix}.{b}") for b in range(row["blocks"]))
+        return NativeLstm(blocks, row["features"], row["hidden_bits"])
+    if row["cell"] == NativeBidirectional.cell:
+        halves: Any = {name: _native_layer(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        return NativeBidirectional(**halves, look_ahead=row["look_ahead"])
+    kind = NATIVE_CELLS[row["cell"]]
+    numbers = {name: row[name] for name in kind.numbers}
+    numbers |= {name: arrays[f"{prefix}.{name}"] for name in kind.arrays}
+    return kind(tuple(_affine(arrays, f"{prefix}.{b}") for b in range(len(kind.rows))), **numbers)
 
 
 _FUSED = ("kernel", "recurrent", "bias", "kernel_scale", "recurrent_scale")

@@ -17,5 +17,18 @@ def cell_state(layer: int) -> str:
     return f"layer{layer}/c"
 
 
+def inputs_before(layer: int) -> str:
+    """Inputs of the last steps, of a layer that looks ahead."""
+    return f"layer{layer}/x"
+
+
+def hidden_before(layer: int) -> str:
+    """Hidden states of the forward half of the last steps, of a layer that looks ahead."""
+    return f"layer{layer}/f"
+
+
+BESIDE_HIDDEN = (cell_state, inputs_before, hidden_before)
+"""What a layer may carry besides its hidden state, in the order of its c elsewhere."""
+
 NEW = "_new"
 """Suffix of a state's name on its way out of an explicit-state file."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from edge_lstm.datasets.recording import RATE_TOLERANCE, Dataset, shortened
 from edge_lstm.errors import DataError, ProjectError
@@ -31,7 +31,7 @@ class Source:
         frozen: layers, from the input on, that training is to leave as they are.
 
     Raises:
-        ProjectError: if the model has fewer layers than are to be frozen.
+        ProjectError: if the model has fewer layers than are to be frozen, or one that cannot be trained.
     """
 
     model: FloatModel
@@ -45,6 +45,12 @@ class Source:
                 f"--freeze is {self.frozen}, but {self.where} has {layers} layer{'s' * (layers > 1)}; "
                 f"give 0 to {layers}"
             )
+        for index, layer in enumerate(self.model.layers):
+            if layer.variant not in get_args(CellName):
+                raise ProjectError(
+                    f"layer {index} of {self.where} is a {layer.variant}, which Keras has no layer of; "
+                    "export the model as it is, or train another"
+                )
 
     def refuse_other_sensor(self, dataset: Dataset) -> None:
         """Raise DataError unless the recordings are of the sensor that the layers were trained on."""
@@ -82,7 +88,9 @@ class Source:
         """
         layers = self.model.layers
         spec = replace(
-            project.training, cell=tuple(cast(CellName, x.cell) for x in layers), units=tuple(x.units for x in layers)
+            project.training,
+            cell=tuple(cast(CellName, x.variant) for x in layers),
+            units=tuple(x.units for x in layers),
         )
         for key, asked, has in (
             ("cell", project.training.cell, spec.cell),

@@ -18,12 +18,15 @@ from edge_lstm.integer import (
     Affine,
     Decoding,
     Encoding,
+    NativeBidirectional,
     NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeLayer,
     NativeLstm,
     NativeModel,
+    NativePeepholeLstm,
+    NativeRnnRelu,
     Scheme,
 )
 from edge_lstm.model import Activation, Interface, Scaling, Task
@@ -71,19 +74,30 @@ def random_native(
 def random_gated(
     seed: int, features: int, cells: Sequence[tuple[str, int]], outputs: int, scheme: Scheme, hidden_bits: int = 9
 ) -> NativeModel:
-    """A stack of cells, each with its units, of random integers within the rules; ``lstm`` may be among them."""
+    """A stack of cells, each with its units, of random integers within the rules; ``lstm`` may be among them, and
+    ``both-gru``, half of whose units look ahead."""
     rng = np.random.default_rng(seed)
     limit = int(rng.integers(100, 2048)) if scheme == "w8a16" else 127
     layers: list[NativeLayer] = []
     below = np.full(features, limit)
     for cell, units in cells:
-        if cell == "lstm":
-            lstm = random_native(seed, len(below), [units], 1, scheme, hidden_bits, below).layers[0]
-            layers.append(lstm)
+        if cell.startswith("both-"):
+            half = cell.removeprefix("both-")
+            forward, backward = (_random_layer(rng, half, below, units // 2, scheme, hidden_bits) for _ in range(2))
+            layers.append(NativeBidirectional(forward, backward, int(rng.integers(1, 5))))
         else:
-            layers.append(_random_cell(rng, NATIVE_CELLS[cell], below, units, scheme, hidden_bits))
+            layers.append(_random_layer(rng, cell, below, units, scheme, hidden_bits))
         below = np.full(units, layers[-1].hidden_limit)
     return with_ends(tuple(layers), _random_rows(rng, outputs, below), np.full(features, limit))
+
+
+def _random_layer(
+    rng: np.random.Generator, cell: str, below: NDArray[Any], units: int, scheme: Scheme, hidden_bits: int
+) -> Any:
+    if cell == "lstm":
+        seed = int(rng.integers(1 << 30))
+        return random_native(seed, len(below), [units], 1, scheme, hidden_bits, below).layers[0]
+    return _random_cell(rng, NATIVE_CELLS[cell], below, units, scheme, hidden_bits)
 
 
 def _random_cell(
@@ -100,6 +114,13 @@ def _random_cell(
         activation = str(rng.choice(get_args(Activation)))
         reach = int(rng.integers(0, 8)) if activation in ("linear", "relu") else 0
         numbers |= {"activation": activation, "reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
+        numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
+    if kind is NativePeepholeLstm:
+        spread = 1 << int(rng.integers(6, 16))
+        numbers |= {"peephole": rng.integers(1 - spread, spread, (3, units)), "peephole_bits": int(rng.integers(6, 21))}
+    if kind is NativeRnnRelu:
+        reach = int(rng.integers(0, 8))
+        numbers |= {"reach_bits": reach, "row_bits": int(rng.integers(8, 13))}
         numbers["hidden_bits"] = min(hidden_bits, 12 - reach)
     if kind is NativeConv:
         numbers["taps"] = int(rng.integers(2, 6))

@@ -1,7 +1,7 @@
 """``python keras_models.py FOLDER``: trained-looking Keras models for import, with what Keras computes from them.
 
 All in one process, because TensorFlow takes seconds to start. Each file that can be imported has a ``FILE.npz`` beside
-it of inputs x (B, T, F) and outputs y.
+it of inputs x (B, T, F), of tokens as one-hot rows, and outputs y.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-FEATURES, STEPS, BATCH = 3, 6, 4
+FEATURES, STEPS, BATCH, TOKENS = 3, 6, 4, 7
 
 
 CELLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -53,16 +53,14 @@ _SHARED = {
     "other starts": ({"kernel_initializer": "ones", "recurrent_initializer": "zeros", "bias_initializer": "ones"}, ""),
     "stateful": ({"stateful": True}, ""),
     "float64": ({"dtype": "float64"}, ""),
-    "backwards": ({"go_backwards": True}, "go_backwards is True"),
+    "backwards": ({"go_backwards": True}, "go_backwards is True: a stream knows no future; train forwards"),
     "mixed_float16": ({"dtype": "mixed_float16"}, "computes in mixed_float16"),
-    **{
-        name: ({"activation": name}, f"activation is {name!r}") for name in ("relu", "sigmoid", "linear", "elu", "gelu")
-    },
+    **{name: ({"activation": name}, f"activation is {name!r}") for name in ("sigmoid", "linear", "elu", "gelu")},
 }
 _GATED = {
     name: ({"recurrent_activation": name}, f"recurrent_activation is {name!r}")
     for name in ("hard_sigmoid", "tanh", "relu", "linear")
-}
+} | {"rectified": ({"activation": "relu"}, "activation is 'relu'")}
 _OWN = {
     "LSTM": {"no forget bias": ({"unit_forget_bias": False}, ""), **_GATED},
     "GRU": {
@@ -72,7 +70,10 @@ _OWN = {
         "after, no bias": ({"reset_after": True, "use_bias": False}, ""),
         **_GATED,
     },
-    "SimpleRNN": {},
+    "SimpleRNN": {
+        "relu": ({"activation": "relu"}, ""),
+        "relu, no bias": ({"activation": "relu", "use_bias": False}, ""),
+    },
 }
 ARGUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
     f"{kind}, {name}.keras": (kind, *asked) for kind in LAYERS for name, asked in (_SHARED | _OWN[kind]).items()
@@ -92,19 +93,37 @@ ALIKE = (
     *("normalised.h5", "constants.keras", "stateful.keras", "headless.keras", "activation.keras", "fixed.keras"),
     *("dense_between.keras", "dense_between.h5", "dense_first.keras", "dense_behind.keras", "two_dense.keras"),
     *("batchnorm.keras", "batchnorm.h5", "batchnorm_behind.keras"),
+    *("sigmoids.keras", "sigmoids.h5", "sigmoids_every.keras", "relu_head.keras", "tanh_head.keras"),
+    *("embedding.keras", "embedding.h5", "embedding_graph.keras", "embedding_graph.h5"),
+    "embedding_conv.keras",
     *("conv.keras", "conv.h5", "dilated.keras", "conv_of_one.keras", "conv_behind.keras", "conv_normalised.keras"),
     *("conv_batchnorm.keras", "conv_scaled_first.keras", "conv_scaled_between.keras"),
     *("wrapped_lstm.keras", "wrapped_gru.keras", "wrapped_gru.h5", "wrapped_rnn.keras"),
 )
+LATE = (
+    "both_lstm.keras",
+    "both_lstm.h5",
+    "both_gru.keras",
+    "both_gru_before.h5",
+    "both_rnn.keras",
+    "both_behind.keras",
+)
+"""Models whose last recurrent layer reads both ways."""
+
 REFUSED = {
     "masking": "Masking",
-    "bidirectional": "Bidirectional",
-    "bidirectional_gru": "Bidirectional",
+    "bidirectional": "gives the end of what it reads from the end; make it return sequences",
+    "bidirectional_gru": "give --look-ahead N, and it speaks of each step N steps late",
+    "bidirectional_sum": "merge_mode is 'sum': the halves stand side by side here",
+    "bidirectional_hard": "recurrent_activation is 'hard_sigmoid'",
+    "bidirectional_other": "has a backward layer of another kind",
     "masked_gru": "Masking",
     "stacked_cells": "wraps StackedRNNCells",
     "state_too": "return_state is True",
     "half_stateful": "is not stateful while another layer is",
-    "embedded": "Embedding",
+    "embedded": "(Embedding): mask_zero is True: leaves out steps by their values",
+    "masked_tokens": "(Embedding): mask_zero is True: leaves out steps by their values",
+    "many_tokens": "(Embedding): has 300 tokens, the limit is 256; leave it out of the saved model",
     "conv_valid": "padding is 'valid': leaves out the first steps of a sequence; set its padding to causal",
     "conv_same": "padding is 'same': reads steps that a stream does not know yet",
     "conv_strided": "strides is 2: gives fewer steps than it takes",
@@ -120,12 +139,12 @@ REFUSED = {
     "softmax_between": "softmax between layers; only relu, tanh, sigmoid can be there",
     "two_softmaxes": "leave this out",
     "selu_between": "a dense layer here has softmax, sigmoid, relu, tanh or none",
-    "sigmoids": "2 sigmoids",
+    "sigmoids_of_states": "is 5 sigmoids of hidden states; put a dense layer before them",
     "branch": "branch or join",
     "nested": "model within the model",
     "custom": "class of your own",
     "mixed": "computes in mixed_float16",
-    "relu_head": "is relu at the end: a head here is linear",
+    "relu_of_states": "is relu of hidden states at the end; put a dense layer before it",
 }
 """Name of a model that cannot be imported → what the refusal says."""
 
@@ -163,6 +182,9 @@ def main(folder: Path) -> None:
         bias = {"bias_initializer": "glorot_uniform"} if options.get("use_bias", True) else {}
         return layers.Conv1D(filters, size, **({"padding": "causal"} | bias | options))
 
+    def both(inner: Any, **options: Any) -> Any:
+        return layers.Bidirectional(inner, **options)
+
     def row(*stack: Any, batch_shape: Any = (None, None, FEATURES)) -> Any:
         return keras.Sequential([keras.Input(batch_shape=batch_shape), *stack])
 
@@ -174,7 +196,10 @@ def main(folder: Path) -> None:
 
     def write(model: Any, name: str, alike: bool = True) -> None:
         model.save(folder / name)
-        if alike:
+        if alike and len(model.input_shape) == 2:
+            tokens = np.random.default_rng(2).integers(0, TOKENS, (BATCH, STEPS))
+            np.savez(folder / f"{name}.npz", x=np.eye(TOKENS)[tokens], y=np.asarray(model(tokens, training=False)))
+        elif alike:
             x = np.random.default_rng(2).normal(0, 1, (BATCH, STEPS, FEATURES)).astype(np.float32)
             np.savez(folder / f"{name}.npz", x=x, y=np.asarray(model(x, training=False)))
 
@@ -237,12 +262,28 @@ def main(folder: Path) -> None:
     write(row(batchnorm(), conv(4, 3, activation="relu"), lstm(), dense()), "conv_scaled_first.keras")
     unshifted = batchnorm(center=False, moving_mean_initializer="zeros")
     write(row(lstm(every=True), unshifted, conv(4, 3), layers.GRU(3), dense()), "conv_scaled_between.keras")
+    for ending in (".keras", ".h5"):
+        write(row(both(lstm(every=True)), dense(3)), f"both_lstm{ending}")
+    write(row(both(layers.GRU(4, return_sequences=True)), dense(3, "softmax")), "both_gru.keras")
+    write(
+        row(both(layers.GRU(4, return_sequences=True, reset_after=False)), dense(4, "tanh"), dense()),
+        "both_gru_before.h5",
+    )
+    write(row(both(layers.SimpleRNN(4, return_sequences=True, use_bias=False)), dense()), "both_rnn.keras")
+    behind = conv(4, 3, activation="relu"), lstm(every=True), batchnorm(), both(lstm(3, every=True)), dense()
+    write(row(*behind), "both_behind.keras")
+    write(row(both(lstm(every=True)), layers.GRU(4, return_sequences=True), dense()), "both_before.keras", alike=False)
     wrapped = layers.GRUCell(5, reset_after=False), layers.GRUCell(4)
     for ending, inner in zip((".keras", ".h5"), wrapped, strict=True):
         write(row(layers.RNN(inner), dense()), f"wrapped_gru{ending}")
     write(row(layers.RNN(layers.LSTMCell(5), return_sequences=True), dense()), "wrapped_lstm.keras")
     write(row(layers.RNN(layers.SimpleRNNCell(5)), dense()), "wrapped_rnn.keras")
     write(row(lstm(), dense(1, "sigmoid")), "sigmoid.keras")
+    for ending in (".keras", ".h5"):
+        write(row(lstm(), dense(3, "sigmoid")), f"sigmoids{ending}")
+    write(row(layers.GRU(5, return_sequences=True), dense(3), layers.Activation("sigmoid")), "sigmoids_every.keras")
+    write(row(lstm(), dense(4, "tanh"), dense(1, "relu")), "relu_head.keras")
+    write(row(lstm(every=True), dense(4), batchnorm(), layers.Activation("tanh")), "tanh_head.keras")
     write(row(lstm(stateful=True), dense(), batch_shape=(BATCH, STEPS, FEATURES)), "stateful.keras")
     write(row(lstm()), "headless.keras")
     write(row(lstm(), dense(3), layers.Activation("softmax")), "activation.keras")
@@ -253,10 +294,26 @@ def main(folder: Path) -> None:
     fork = lstm()(fork)
     state_too = layers.GRU(4, return_state=True)(entry)[0]
     tokens = keras.Input((None,))
+    looked_up = layers.Embedding(TOKENS, 4)(tokens)
+    for ending in (".keras", ".h5"):
+        stack = layers.Embedding(TOKENS, 5), layers.SpatialDropout1D(0.2), lstm(), dense(3, "softmax")
+        write(row(*stack, batch_shape=(None, STEPS)), f"embedding{ending}")
+        stack = layers.Embedding(TOKENS, 5), layers.Conv1D(4, 3, padding="causal", activation="relu"), lstm(), dense()
+        if ending == ".keras":
+            write(row(*stack, batch_shape=(None, None)), "embedding_conv.keras")
+        behind = batchnorm()(looked_up)
+        write(keras.Model(tokens, dense()(layers.GRU(4, return_sequences=True)(behind))), f"embedding_graph{ending}")
     refused = {
+        "masked_tokens": row(layers.Embedding(7, 4, mask_zero=True), lstm(), dense(), batch_shape=(None, None)),
+        "many_tokens": row(layers.Embedding(300, 4), lstm(), dense(), batch_shape=(None, None)),
         "masking": row(layers.Masking(), lstm(), dense()),
         "bidirectional": row(layers.Bidirectional(lstm()), dense()),
-        "bidirectional_gru": row(layers.Bidirectional(layers.GRU(4)), dense()),
+        "bidirectional_gru": row(both(layers.GRU(4, return_sequences=True)), dense()),
+        "bidirectional_sum": row(both(lstm(every=True), merge_mode="sum"), dense()),
+        "bidirectional_hard": row(both(lstm(every=True, recurrent_activation="hard_sigmoid")), dense()),
+        "bidirectional_other": row(
+            both(lstm(every=True), backward_layer=layers.GRU(5, return_sequences=True, go_backwards=True)), dense()
+        ),
         "masked_gru": row(layers.Masking(), layers.GRU(4), dense()),
         "stacked_cells": row(layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)]), dense()),
         "state_too": keras.Model(entry, dense()(state_too)),
@@ -279,12 +336,12 @@ def main(folder: Path) -> None:
         "softmax_between": row(lstm(), dense(4, "softmax"), dense()),
         "two_softmaxes": row(lstm(), dense(4), layers.Softmax(), layers.Softmax()),
         "selu_between": row(lstm(), dense(4, "selu"), dense()),
-        "sigmoids": row(lstm(), dense(2, "sigmoid")),
+        "sigmoids_of_states": row(lstm(), layers.Activation("sigmoid")),
         "branch": keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])),
         "nested": row(row(lstm(every=True), layers.Dropout(0.1)), lstm(), dense()),
         "custom": row(Doubling(), lstm(), dense()),
         "mixed": row(lstm(dtype="mixed_float16"), dense()),
-        "relu_head": row(lstm(), dense(2, "relu")),
+        "relu_of_states": row(lstm(), layers.Activation("relu")),
     }
     if set(refused) != set(REFUSED):
         raise SystemExit("the table of refusals is not what is built")

@@ -17,10 +17,13 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepModel,
+    StepPeepholeLstm,
     StepRnn,
+    StepRnnRelu,
 )
 from edge_lstm.model import (
     Activation,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -30,6 +33,7 @@ from edge_lstm.model import (
     GruWeights,
     Interface,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
     Scaling,
     Task,
@@ -45,6 +49,11 @@ def _gru(reset_after: bool) -> Callable[[Draw, int, int], CellWeights]:
         return GruWeights(*_three(draw, 3, 3, units, features), reset_bias, reset_after)
 
     return make
+
+
+def _rectified(kernel: Any, recurrent: Any, bias: Any) -> CellWeights:
+    """Mostly awake, and with a gain below 1 from one state to the next."""
+    return RnnWeights(kernel, 0.7 * recurrent, np.abs(bias), "relu")
 
 
 def _fastgrnn(zeta: float, nu: float) -> Callable[[Draw, int, int], CellWeights]:
@@ -71,14 +80,29 @@ def _three(draw: Draw, matrices: int, gates: int, units: int, features: int) -> 
     )
 
 
+def _both(cell: str, look_ahead: int) -> Callable[[Draw, int, int], CellWeights]:
+    """Half of the units forwards and half of them backwards."""
+
+    def make(draw: Draw, units: int, features: int) -> CellWeights:
+        forward, backward = (CELLS[cell](draw, units // 2, features) for _ in range(2))
+        return BidirectionalWeights(forward, backward, look_ahead)  # type: ignore[arg-type]
+
+    return make
+
+
 CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
     "lstm": lambda draw, units, features: LstmWeights(*_three(draw, 4, 4, units, features)),
+    "lstm peephole": lambda draw, units, features: PeepholeLstmWeights(
+        *_three(draw, 4, 4, units, features), draw(0.2, 3, units)
+    ),
     "gru": _gru(True),
     "gru before": _gru(False),
     "rnn": lambda draw, units, features: RnnWeights(*_three(draw, 1, 1, units, features)),
+    "rnn relu": lambda draw, units, features: _rectified(*_three(draw, 1, 1, units, features)),
     "fastgrnn": _fastgrnn(0.9, 0.02),
     "fastgrnn plain": _fastgrnn(1.0, 0.0),
     "fastgrnn wide": _fastgrnn(0.4, 0.7),
+    **{f"both {cell}": _both(cell, 3) for cell in ("lstm", "gru", "gru before", "rnn")},
     "conv 2": _conv(2, "relu"),
     "conv 5": _conv(5, "tanh"),
     **{f"dense {activation}": _dense_layer(activation) for activation in get_args(Activation)},
@@ -88,6 +112,10 @@ CELLS: dict[str, Callable[[Draw, int, int], CellWeights]] = {
 STACKS = {
     "gru, rnn, lstm": (("gru", 7), ("rnn", 5), ("lstm", 6)),
     "lstm, fastgrnn, gru before, rnn": (("lstm", 6), ("fastgrnn wide", 5), ("gru before", 9), ("rnn", 4)),
+    "looking ahead twice": (("both gru", 8), ("both lstm", 6), ("rnn", 4)),
+    "looking ahead behind": (("lstm", 5), ("both gru before", 6)),
+    "gru, rnn relu, rnn relu, lstm": (("gru", 7), ("rnn relu", 6), ("rnn relu", 5), ("lstm", 6)),
+    "lstm peephole, rnn, lstm peephole": (("lstm peephole", 7), ("rnn", 5), ("lstm peephole", 6)),
     "convolutions": (("conv 5", 7), ("conv 2", 6), ("lstm", 5), ("conv 2", 4)),
     "dense before, between and behind": (
         *(("dense relu", 7), ("gru", 6), ("dense linear", 5)),
@@ -118,7 +146,8 @@ def random_step_model(kinds: Sequence[tuple[str, int]], features: int = 3, seed:
     layers: list[StepLayer] = []
     width = features
     for kind, units in kinds:
-        hidden = TANH_OUTPUT if kind == "rnn" else Quant(rng.uniform(0.004, 0.009), int(rng.integers(-60, 60)))
+        zero = -128 if kind == "rnn_relu" else int(rng.integers(-60, 60))
+        hidden = TANH_OUTPUT if kind == "rnn" else Quant(rng.uniform(0.004, 0.009), zero)
         layers.append(_RANDOM[kind](rng, hidden, units, width))
         width = units
     head = _dense(rng, hidden, 2, width)
@@ -171,10 +200,25 @@ def _random_lstm(rng: np.random.Generator, hidden: Quant, units: int, features: 
     return StepLstm(gates, *(_quant(rng, 0.01, 0.04) for _ in range(3)))
 
 
+def _random_rnn_relu(rng: np.random.Generator, hidden: Quant, units: int, features: int) -> StepLayer:
+    width = features + units
+    weights, bias = rng.integers(-127, 128, (units, width)), rng.integers(-5000, 9000, units)
+    return StepRnnRelu((TfliteDense(weights, bias, rng.uniform(0.005, 0.02) / np.sqrt(width), hidden, hidden),))
+
+
+def _random_peephole_lstm(rng: np.random.Generator, hidden: Quant, units: int, features: int) -> StepLayer:
+    gates = tuple(_dense(rng, hidden, units, features + units) for _ in range(4))
+    cell, peepholes = [_quant(rng, 0.01, 0.04) for _ in range(3)], [Quant(rng.uniform(0.002, 0.02)) for _ in range(3)]
+    shown = [_quant(rng, 0.02, 0.05) for _ in range(6)]
+    return StepPeepholeLstm(gates, *cell, rng.integers(-127, 128, (3, units)), *peepholes, *shown)
+
+
 _RANDOM: dict[str, Callable[[np.random.Generator, Quant, int, int], StepLayer]] = {
     "lstm": _random_lstm,
     "gru": _random_gru,
     "gru_before": _random_gru_before,
     "rnn": lambda rng, hidden, units, features: StepRnn((_dense(rng, hidden, units, features + units),)),
+    "rnn_relu": _random_rnn_relu,
+    "lstm_peephole": _random_peephole_lstm,
     "fastgrnn": _random_fastgrnn,
 }

@@ -103,11 +103,15 @@ def runnable_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     return {kind: write_small_bundle(folder / kind, kind, artefacts=True) for kind in ("classify", "anomaly")}
 
 
+LATE = ("both lstm", "rnn")
+"""Cells that look ahead by 3 steps."""
+
+
 @pytest.fixture(scope="session")
 def unfused_bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small bundles of cells that TFLite has no fused operator of, for every back end that can run them."""
     folder = tmp_path_factory.mktemp("unfused")
-    cells = {"classify": ("conv 5", "gru", "rnn"), "anomaly": ("lstm", "fastgrnn")}
+    cells = {"classify": ("conv 5", "gru", "rnn"), "anomaly": ("lstm peephole", "rnn relu", "fastgrnn"), "tag": LATE}
     return {kind: write_small_bundle(folder / kind, kind, artefacts=True, cells=each) for kind, each in cells.items()}
 
 

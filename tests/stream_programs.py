@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from live_streams import with_facts
-from stream_bundles import write_small_bundle
+from stream_bundles import LATE, write_small_bundle
 
 from edge_lstm.bundle import MODEL_FILES, Bundle
 from edge_lstm.cli import cli
@@ -41,8 +41,15 @@ FACTS: dict[str, dict[str, object]] = {
 }
 """What the training data may have meant."""
 
-FACTS_OF = {"classify": "holes", "tag": "none", "regress": "comma", "forecast": "seconds", "anomaly": "clock"}
-"""Of the bundle of each kind of task: every program that is built takes seconds."""
+FACTS_OF = {
+    "classify": "holes",
+    "tag": "none",
+    "regress": "comma",
+    "forecast": "seconds",
+    "anomaly": "clock",
+    "late": "none",
+}
+"""Of the bundle of each kind of task, and of a tag that looks ahead: every program that is built takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,8 @@ def program_bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
     def bundle(kind: str) -> Path:
         path = folder / kind
         if not path.exists():
-            with_facts(write_small_bundle(path, kind, artefacts=True), **FACTS[FACTS_OF[kind]])
+            task, cells = ("tag", LATE) if kind == "late" else (kind, ())
+            with_facts(write_small_bundle(path, task, artefacts=True, cells=cells), **FACTS[FACTS_OF[kind]])
         return path
 
     return bundle

@@ -35,11 +35,12 @@ from edge_lstm.reference import network, replay, trace
 from edge_lstm_export.c_source import host_sources, write_c, write_c_float
 from edge_lstm_export.c_source.kernel_sets import KERNEL_SETS
 
+BEHIND = ("lstm-peephole", "dense-relu", "dense-tanh")
 MODELS: dict[str, Any] = {
     "w8a16": lambda: native_model("w8a16", features=9, units=(32,), outputs=6),
     "w8a8": lambda: native_model("w8a8", units=(7, 5), window=20),
     "float": lambda: float_model(units=(7, 5), kind="regress"),
-    "float of every cell": lambda: stacked(5, (*STACKS["mixed"][1], ("dense-relu", 4), ("dense-tanh", 3)), 3),
+    "float of every cell": lambda: stacked(5, (*STACKS["mixed"][1], *((cell, 4) for cell in BEHIND)), 3),
 }
 
 

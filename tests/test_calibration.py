@@ -230,6 +230,18 @@ def test_a_channel_of_few_levels_is_encoded_exactly(levels) -> None:
     assert np.abs(encoded).max() * 1.05 < 127
 
 
+@pytest.mark.parametrize("scheme", ["w8a16", "w8a8"])
+def test_a_channel_that_never_moved_does_not_saturate_at_once(scheme) -> None:
+    """A token that calibration did not see still has its vector: one scaled unit is within the codes."""
+    model = float_model()
+    still = [
+        model.interface.scaling.undo(model.interface.scaling.apply(r) * [1.0, 0.0, 1.0]) for r in recordings(model)
+    ]
+    encoding = quantise_native(model, calibrate(model, still), scheme).encoding
+    one = (encoding.gain * model.interface.scaling.scale)[1]
+    assert 100 < one < encoding.high[1]
+
+
 def test_a_channel_in_other_units_costs_nothing() -> None:
     """Per-channel input scales: a channel 64 times larger with weights 64 times smaller gives the same integers."""
     model = float_model()

@@ -61,6 +61,21 @@ def test_accuracy_is_the_share_of_right_labels_in_the_stream(bundles, dataset, k
     assert metrics["recall"]["rest"] == confusion[1, 1] / confusion[1].sum()
 
 
+@pytest.mark.parametrize("arithmetic", ["native", "step", "float"])
+def test_what_looks_ahead_is_judged_by_the_step_it_speaks_of(unfused_bundles, dataset, arithmetic):
+    """Not by the newest; and the last steps of a recording, of which it never speaks, do not count."""
+    bundle = unfused_bundles["tag"]
+    metrics = evaluate(Bundle.open(bundle).model(arithmetic), dataset["tag"], SPECS["tag"])
+    right = [
+        made.label == recording.step_labels[made.for_step]
+        for recording in dataset["tag"].recordings
+        for made in said(bundle, arithmetic, recording)
+        if made.for_step >= 0
+    ]
+    assert metrics["count"] == len(right) == sum(r.steps - 3 for r in dataset["tag"].recordings)
+    assert metrics["accuracy"] == np.mean(right)
+
+
 @pytest.mark.parametrize("kind", ["regress", "forecast", "anomaly"])
 def test_errors_are_those_of_the_stream_in_physical_units(bundles, dataset, kind):
     """Every target that a prediction can be compared with, and no other."""

@@ -17,17 +17,18 @@ from edge_lstm_export.fit_measured import measure
 from edge_lstm_export.size import flash_parts, link
 
 CELLS = (("gru", 12), ("dense", 6), ("conv", 7), ("rnn", 5))
+OTHERS = (("rnn-relu", 8), ("lstm-peephole", 7))
 
 
+@pytest.mark.parametrize("stack", [CELLS, OTHERS], ids=["gru, dense, rnn", "rnn-relu, lstm-peephole"])
 @pytest.mark.parametrize("board", ["nucleo-f446re", "arduino-uno"])
-def test_noughts_take_what_weights_take(board: str) -> None:
+def test_noughts_take_what_weights_take(board: str, stack: tuple[tuple[str, int], ...]) -> None:
     """Flash to the byte; a step of real weights within 4 %: on AVR a shift takes as long as it is wide."""
     facts = load_board(board)
-    real = random_gated(3, 4, CELLS, 3, "w8a16")
-    cells, units = zip(*CELLS, strict=True)
-    convolution = real.layers[2]
-    assert isinstance(convolution, NativeConv)
-    shape = Shape(4, units, 3, labels=False, text_bytes=0, cells=cells, taps=convolution.taps)
+    real = random_gated(3, 4, stack, 3, "w8a16")
+    cells, units = zip(*stack, strict=True)
+    taps = [layer.taps for layer in real.layers if isinstance(layer, NativeConv)]
+    shape = Shape(4, units, 3, labels=False, text_bytes=0, cells=cells, **({"taps": taps[0]} if taps else {}))
     found = measure(shape, facts).on_board
     image = link(write_c(real, kernel_set_name=facts.core.kernels), facts, labels=False)
     assert found.footprint.flash == flash_parts(image)

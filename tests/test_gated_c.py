@@ -26,6 +26,8 @@ SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
 STACK = [
     ("gru", 7),
     ("rnn", 9),
+    ("rnn-relu", 6),
+    ("lstm-peephole", 7),
     ("dense", 6),
     ("conv", 5),
     ("lstm", 5),
@@ -33,6 +35,8 @@ STACK = [
     ("fastgrnn", 3),
     ("dense", 3),
     ("conv", 4),
+    ("both-gru", 6),
+    ("both-lstm", 4),
     ("gru", 2),
 ]
 """Every cell, behind and before others, at odd and even sizes."""

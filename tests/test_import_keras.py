@@ -17,11 +17,16 @@ import pytest
 from click.testing import CliRunner
 from import_runs import is_alike, model_in, refused, run
 from keras2_models import NAMES as KERAS_2
-from keras_models import ALIKE, ARGUMENTS, CELLS, LAYERS, REFUSED, STEPS, grid
+from keras_models import ALIKE, ARGUMENTS, CELLS, LATE, LAYERS, REFUSED, STEPS, grid
 
 from edge_lstm.cli import cli
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import trial
+from edge_lstm.importers import read, trial
+from edge_lstm.importers.compare import BOUND, outputs_as_in_file
+from edge_lstm.importers.given import Given
+from edge_lstm.importers.interface import float_model
+from edge_lstm.importers.look_ahead import with_look_ahead
+from edge_lstm.importers.network import network_of
 from edge_lstm.modelfile import load_model
 from edge_lstm.pipeline import prepare
 from edge_lstm.project import load_project
@@ -91,6 +96,17 @@ def test_dense_layers_before_the_head_are_layers(files, tmp_path):
         ("passed over", "of the layer before it"),
         ("taken", "3 outputs"),
     ]
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_the_command_compares_an_embedding_on_tokens(files, tmp_path, ending):
+    """Keras is given them as they are; the table is a dense layer over one-hot channels."""
+    done = run(files / f"embedding{ending}", "-o", tmp_path / "m.safetensors", "--json")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["compared"]["runtime"] == "keras"
+    assert (said["channels"][-1], said["cells"], said["task"]["window"]) == ("token_6", ["dense", "lstm"], STEPS)
+    assert "takes 7 channels, the token's is 1 and all others are 0" in done.stderr
 
 
 def test_a_stateful_file_carries_its_state_for_ever(files):
@@ -172,6 +188,35 @@ def test_what_cannot_be_taken_is_refused_by_name(files, tmp_path, name):
     text = refused(files / f"{name}.keras", "-o", tmp_path / "m.safetensors")
     assert REFUSED[name] in text
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_layer_that_reads_both_ways_is_whole_where_the_sequence_ends(files, name):
+    """What Keras, which knows the whole sequence, says of N steps before its end, the import says at its end."""
+    example, chain = np.load(files / f"{name}.npz"), read(files / name)
+    for steps in range(1, STEPS):
+        late = with_look_ahead(chain, steps)
+        model, _ = float_model(late, Given(), files / name)
+        assert model.interface.look_ahead == steps
+        for ours in outputs_as_in_file(network_of(late, files / name), model, example["x"]):
+            assert np.abs(ours[:, -1] - example["y"][:, -1 - steps]).max() <= BOUND * np.abs(example["y"]).max()
+
+
+def test_the_command_takes_a_look_ahead_and_compares_with_it(files, tmp_path):
+    """And says how late the model is; what remembers behind such a layer has no whole sequence to be compared over."""
+    out = tmp_path / "m.safetensors"
+    done = run(files / "both_lstm.keras", "-o", out, "--look-ahead", "3")
+    assert done.exit_code == 0, done.stderr
+    assert "bidirectional layer of 10 units" in done.stdout
+    assert "3 steps before the end of 3 sequences of 24 steps" in done.stdout
+    assert "it looks ahead: what it says at a step is of the step 3 before" in done.stderr
+    assert load_model(out).interface.look_ahead == 3
+    done = run(files / "both_before.keras", "-o", out, "--look-ahead", "2")
+    assert "not compared: what is behind a layer that looks ahead never sees a whole sequence" in done.stdout
+    checked = run(files / "both_lstm.keras", "--check", "--look-ahead", "3").stdout
+    assert "5 units each way, 3 steps late" in checked
+    assert "no layer of the file reads both ways" in refused(files / "softmax.keras", "-o", out, "--look-ahead", "3")
+    assert "expected 1 to 64 steps" in refused(files / "both_lstm.keras", "-o", out, "--look-ahead", "65")
 
 
 def test_the_check_lists_every_layer(files):

@@ -13,6 +13,7 @@ import pytest
 from import_runs import model_in, refused, run
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_lstm.importers.cells import Choice
 from edge_lstm.importers.compare import BOUND
 
 FEATURES, UNITS, STEPS, BATCH, OUTPUTS = 3, 5, 7, 4, 2
@@ -150,6 +151,57 @@ def test_each_operator_computes_what_a_runtime_computes(tmp_path, cell, layout, 
     assert getattr(imported, "reset_after", None) == {"GRU, reset before": False, "GRU, reset after": True}.get(cell)
 
 
+@pytest.mark.parametrize("layout", [0, 1])
+def test_an_rnn_that_rectifies_is_taken(tmp_path, layout):
+    """onnxruntime computes it; the evaluator of onnx, which alone has layout 1, has no Relu there, and that is said."""
+    rectified = layer("RNN", layout=layout, activations=["Relu"])
+    nodes = [rectified, node("Squeeze", "Y one", "z"), *MATMUL]
+    constants = weights(kind="RNN") | head(transposed=False) | {"one": [2 if layout else 1]}
+    path = save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    found = json.loads(done.stdout)["compared"]
+    assert "Unknown activation" in found["not_run"] if layout else found["error"] <= BOUND
+    (imported,) = model_in(path).layers
+    assert (imported.cell, imported.activation) == ("rnn", "relu")
+
+
+@pytest.mark.parametrize("layout", [0, 1])
+def test_peepholes_are_taken(tmp_path, layout):
+    """In ONNX's order i, o, f; where all are 0 the LSTM is a plain one."""
+    nodes = [lstm(more=("", "", "", "Q"), layout=layout), node("Squeeze", "Y one", "z"), *MATMUL]
+    peephole = RNG.normal(0, 0.5, (1, 3 * UNITS)).astype(np.float32)
+    constants = weights() | head(transposed=False) | {"one": [2 if layout else 1]}
+    path = save(tmp_path / "m.onnx", nodes, constants | {"Q": peephole}, (None, None, FEATURES))
+    assert compared(path) == ("onnx.reference" if layout else "onnxruntime")
+    (imported,) = model_in(path).layers
+    assert np.array_equal(imported.peephole[[0, 2, 1]].ravel(), peephole.ravel())
+    path = save(tmp_path / "plain.onnx", nodes, constants | {"Q": 0 * peephole}, (None, None, FEATURES))
+    assert model_in(path).layers[0].cell == "lstm"
+
+
+@pytest.mark.parametrize(("bias", "every"), [*itertools.product((True, False), (True, False))])
+def test_a_forget_gate_that_is_one_minus_the_input_gate_is_in_the_weights(tmp_path, bias, every):
+    """``input_forget``: onnxruntime computes it so."""
+    nodes = [lstm(bias=bias, input_forget=1), node("Squeeze", f"{'Y' if every else 'h'} one", "z"), *MATMUL]
+    constants = weights(bias=bias) | head(transposed=False) | {"one": [int(every)]}
+    path = save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))
+    assert compared(path) == "onnxruntime"
+    layer_ = model_in(path).layers[0]
+    for array in (layer_.kernel, layer_.recurrent, layer_.bias):
+        assert np.array_equal(array[1], -array[0])
+    assert "its forget gate 1 minus its input gate" in run(path, "--check").stdout
+
+
+def test_a_coupled_gate_that_no_runtime_computes_is_said_to_be_not_compared(tmp_path):
+    """In layout 1: onnxruntime has not the layout, and the evaluator of onnx passes over the attribute."""
+    nodes = [lstm(layout=1, input_forget=1), node("Squeeze", "h one", "z"), *MATMUL]
+    constants = weights() | head(transposed=False) | {"one": [1]}
+    path = save(tmp_path / "m.onnx", nodes, constants, (None, None, FEATURES))
+    done = run(path, "-o", tmp_path / "m.safetensors", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert "not compared: no runtime has input_forget in layout 1" in done.stdout
+
+
 @pytest.mark.parametrize("cells", [*itertools.permutations(CELLS, 3)], ids="-".join)
 def test_operators_follow_each_other_in_any_order(tmp_path, cells):
     """Three layers of three kinds."""
@@ -183,7 +235,7 @@ def test_dense_layers_before_the_head_are_layers(tmp_path, squash):
     made = model_in(path).layers
     assert [(one.cell, getattr(one, "activation", "")) for one in made] == [
         ("dense", wanted),
-        ("rnn", ""),
+        ("rnn", "tanh"),
         ("dense", wanted),
     ]
 
@@ -192,8 +244,8 @@ def test_weights_that_are_not_the_originals_are_refused(tmp_path, monkeypatch):
     """A reset after the product taken for one before it ends in exit code 1."""
     from edge_lstm.importers import onnx_recurrent
 
-    real = onnx_recurrent.cell_weights
-    monkeypatch.setattr(onnx_recurrent, "cell_weights", lambda cell, rows, order, _: real(cell, rows, order, False))
+    real, before = onnx_recurrent.cell_weights, Choice(reset_after=False)
+    monkeypatch.setattr(onnx_recurrent, "cell_weights", lambda cell, rows, order, _: real(cell, rows, order, before))
     nodes = [layer("GRU", linear_before_reset=1), node("Squeeze", "h one", "z"), GEMM]
     path = save(tmp_path / "m.onnx", nodes, weights(kind="GRU") | head() | {"one": [0]}, TIME_FIRST)
     assert "onnxruntime computes other outputs" in refused(path, "-o", tmp_path / "m.safetensors", code=1)
@@ -319,23 +371,27 @@ def both(name: str, says: str, **options: Any) -> dict[str, tuple[Any, str]]:
 
 
 REFUSED = {
-    **both("reverse", "direction is reverse", direction="reverse"),
-    **both("bidirectional", "direction is bidirectional", direction="bidirectional"),
+    **both("reverse", "direction is reverse: a stream knows no future; train forwards", direction="reverse"),
     **both("clip", "clip is 3.0", clip=3.0),
     **both("sequence_lens", "sequence_lens [3, 3, 3, 3] end sequences before step 7", more=("lens",)),
     **both("lengths that are computed", "sequence_lens may end", more=("computed",)),
     **both("initial_h", "initial_h is not zero", more=("", "ones")),
-    "relu": (layer("RNN", activations=["Relu"]), "activations is Relu: a cell here has Tanh; train it so"),
+    "elu": (layer("RNN", activations=["Elu"]), "activations is Elu: a cell here has Tanh or Relu; train it so"),
     "affine": (layer("RNN", activations=["Affine"], activation_alpha=[2.0]), "activations is Affine"),
     "gates of a GRU": (layer("GRU", activations=["HardSigmoid", "Tanh"]), "activations is HardSigmoid Tanh"),
     "candidate of a GRU": (layer("GRU", activations=["Sigmoid", "Relu"]), "a cell here has Sigmoid Tanh"),
     "linear_before_reset": (layer("GRU", linear_before_reset=2), "linear_before_reset is 2"),
-    "input_forget": (lstm(input_forget=1), "input_forget is 1"),
+    "input_forget of a GRU": (layer("GRU", input_forget=1), "input_forget is 1 of what is no LSTM"),
+    "input_forget of peepholes": (
+        lstm(more=("", "", "", "P"), input_forget=1),
+        "input_forget is 1 of what is no LSTM without peepholes",
+    ),
+    "half of input_forget": (lstm(input_forget=2), "input_forget is 2: expected 0 or 1"),
     "activations": (lstm(activations=["HardSigmoid", "Tanh", "Tanh"]), "activations is HardSigmoid Tanh Tanh"),
     "initial_c": (lstm(more=("", "", "ones")), "initial_c is not zero"),
     "initial_h from the samples": (lstm(more=("", "x")), "initial_h is not zero"),
     "weights of another operator": (layer("GRU"), "expected (1, 3 units, features)"),
-    "peepholes": (lstm(more=("", "", "", "P")), "peepholes"),
+    "peepholes of another width": (lstm(more=("", "", "", "W")), "P has shape (1, 20, 3); expected (1, 15)"),
     "cell state": (lstm(outputs=("Y", "c_", "h")), "cell state"),
     "Loop": (node("Loop", "count true x", "h", body=helper.make_graph([], "body", [], [])), "is a program"),
     "Scan": (node("Scan", "x", "h", body=helper.make_graph([], "body", [], []), num_scan_inputs=1), "is a program"),
@@ -357,11 +413,7 @@ def test_what_a_cell_here_has_not_is_refused_by_name(tmp_path, name):
     """One line that names it, exit code 2."""
     made, says = REFUSED[name]
     kind = "LSTM" if made.op_type not in GATES or name == "weights of another operator" else made.op_type
-    constants = (
-        weights(kind=kind)
-        | head()
-        | {"one": [0], "lens": np.full(BATCH, 3, np.int32), "P": np.ones((1, 3 * UNITS), "f4")}
-    )
+    constants = weights(kind=kind) | head() | {"one": [0], "lens": np.full(BATCH, 3, np.int32)}
     constants |= {"ones": np.ones((1, BATCH, UNITS), np.float32), "count": np.array(3), "true": np.array(True)}
     computed = node("Size", "x", "computed")
     path = save(tmp_path / "m.onnx", [computed, made, node("Squeeze", "h one", "z"), GEMM], constants, TIME_FIRST)

@@ -32,8 +32,14 @@ def named(model: FloatModel, kind: str = "classify", window: int | None = None, 
 
 AHEAD = {"target_channels": (2, 0)}
 MODELS = {
-    **{cell: named(stacked(3, ((cell, 7),), 2)) for cell in ("lstm", "gru", "gru-before", "rnn")},
+    **{
+        cell: named(stacked(3, ((cell, 7),), 2))
+        for cell in ("lstm", "lstm-peephole", "gru", "gru-before", "rnn", "rnn-relu")
+    },
     **{f"two of {cell}": named(stacked(3, ((cell, 7), (cell, 4)), 2), "tag") for cell in ("lstm", "gru", "rnn")},
+    "fastgrnn": named(stacked(3, (("fastgrnn", 7),), 2)),
+    "two of fastgrnn": named(stacked(3, (("fastgrnn", 7), ("fastgrnn", 4)), 2), "tag"),
+    "fastgrnn between": named(stacked(3, (("lstm", 6), ("fastgrnn", 5), ("dense-tanh", 4), ("gru", 7)), 2), "regress"),
     "mixed": named(stacked(3, MIXED, 2)),
     "mixed backwards": named(stacked(3, MIXED[::-1], 2), window=25),
     "dense": named(stacked(3, (("dense-tanh", 6), ("gru", 7), ("dense-linear", 4), ("lstm", 5), ("dense-relu", 8)), 2)),
@@ -158,10 +164,11 @@ def test_properties_that_are_not_what_we_write_are_one_line(tmp_path, changed):
     refused(with_properties(tmp_path / "m.onnx", **changed), "-o", tmp_path / "m.safetensors")
 
 
+@pytest.mark.parametrize("name", ["numbers", "fastgrnn"])
 @pytest.mark.parametrize("seed", range(40))
-def test_damage_never_ends_in_a_traceback(tmp_path, seed):
+def test_damage_never_ends_in_a_traceback(tmp_path, seed, name):
     """Random bytes changed: imported, or refused in one line."""
-    content = bytearray(onnx_model(MODELS["numbers"]))
+    content = bytearray(onnx_model(MODELS[name]))
     rng = np.random.default_rng(seed)
     for place in rng.integers(0, len(content), 12):
         content[place] = rng.integers(0, 256)
@@ -331,11 +338,82 @@ def test_a_scaling_of_hidden_states_is_in_the_weights_behind_it(tmp_path):
     assert "equal to onnxruntime" in done.stdout
 
 
-def test_a_fastgrnn_says_where_it_is_kept(tmp_path):
-    """ONNX has it as a program of steps, which is not read."""
-    path = written(named(stacked(3, (("lstm", 4), ("fastgrnn", 5)), 2)), tmp_path / "m.onnx")
-    text = refused(path, "-o", tmp_path / "m.safetensors")
-    assert "FastGRNN" in text
+def changed_scan(path: Path, change: Any) -> Path:
+    """The file of a FastGRNN whose Scan and body ``change(scan, body)`` has edited."""
+    model = onnx.load(written(MODELS["fastgrnn"], path))
+    scan = next(each for each in model.graph.node if each.op_type == "Scan")
+    change(scan, next(attribute.g for attribute in scan.attribute if attribute.name == "body"))
+    onnx.save(model, path)
+    return path
+
+
+def of_kind(kind: str, to: str, place: int = 0) -> Any:
+    """Another operator in the place of one in the body."""
+
+    def change(scan: Any, body: Any) -> None:
+        [each for each in body.node if each.op_type == kind][place].op_type = to
+
+    return change
+
+
+def with_inputs(name: str, *inputs: str) -> Any:
+    def change(scan: Any, body: Any) -> None:
+        found = next(each for each in body.node if each.name.endswith(f"/{name}"))
+        found.input[:] = [f"layer0/{each}" for each in inputs]
+
+    return change
+
+
+def with_constant(name: str, values: Any) -> Any:
+    def change(scan: Any, body: Any) -> None:
+        found = next(each for each in body.initializer if each.name.endswith(f"/{name}"))
+        found.CopyFrom(numpy_helper.from_array(np.asarray(values, np.float32), found.name))
+
+    return change
+
+
+def backwards(scan: Any, body: Any) -> None:
+    scan.attribute.append(helper.make_attribute("scan_input_directions", [1]))
+
+
+def without_body(scan: Any, body: Any) -> None:
+    del scan.attribute[:]
+
+
+def started(scan: Any, body: Any) -> None:
+    scan.input[0] = "x_scaled"
+
+
+OTHER_SCANS = {
+    "relu": (of_kind("Tanh", "Relu"), "is a program, not a layer"),
+    "difference": (of_kind("Add", "Sub", place=-1), "is a program, not a layer"),
+    "gate of another sum": (with_inputs("z_pre", "step/over_x", "b_z"), "is a program, not a layer"),
+    "candidate kept": (with_inputs("kept", "step/z", "step/n"), "is a program, not a layer"),
+    "bias of the gate twice": (with_inputs("n_pre", "step/shared", "b_z"), None),
+    "other one": (with_constant("one", [2]), "is a program, not a layer"),
+    "zeta of each": (with_constant("zeta", np.full(7, 0.5)), "is a program, not a layer"),
+    "zeta beyond": (with_constant("zeta", [1.5]), "FASTGRNN zeta is 1.5; expected a number in 0..1"),
+    "no number": (with_constant("nu", [np.nan]), "FASTGRNN nu is nan"),
+    "kernel of others": (with_constant("W", np.ones((3, 6))), "W, R and its biases have shapes (3, 6), (7, 7), (7,)"),
+    "no matrix": (with_constant("R", np.ones(7)), "W, R and its biases have shapes"),
+    "bias": (with_constant("b_n", np.ones(6)), "W, R and its biases have shapes"),
+    "told otherwise": (of_kind("Identity", "Neg"), "is a program, not a layer"),
+    "backwards": (backwards, "is a program, not a layer"),
+    "nothing": (without_body, "is a program, not a layer"),
+    "started": (started, "initial_h is not zero"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_SCANS)
+def test_a_scan_that_is_not_what_we_write_is_refused(tmp_path, name):
+    """By one other operator, operand, constant or attribute. One tensor may serve twice: that is a FastGRNN, too."""
+    change, says = OTHER_SCANS[name]
+    path = changed_scan(tmp_path / "m.onnx", change)
+    if says is None:
+        bias = model_in(path).layers[0].bias
+        assert np.array_equal(bias[0], bias[1])
+        return
+    assert says in refused(path, "-o", tmp_path / "m.safetensors")
 
 
 def test_the_example_model_is_lstm(tmp_path):

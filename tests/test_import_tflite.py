@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from import_runs import is_alike, model_in, refused, run
 from models import calibrated, float_model, tflite_model
+from step_models import step_cell_model
 
 from edge_lstm.importers import compare, read, tflite_file
 from edge_lstm.importers.network import network_of
 from edge_lstm.integer import Quant
-from edge_lstm.model import GruWeights, LstmWeights, RnnWeights
+from edge_lstm.model import FastGrnnWeights, GruWeights, LstmWeights, PeepholeLstmWeights, RnnWeights
+from edge_lstm.modelfile import load_model
 from edge_lstm.tflite_schema import schema
 from edge_lstm_calibration.quantise_step import quantise_step
 from edge_lstm_export.tflite import float_tflite, fused_tflite, step_tflite
@@ -48,7 +50,11 @@ def test_a_fused_lstm_of_the_converter_computes_what_keras_computes(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["loop", "loop_every", "loop_without_bias", "loop_gru", "loop_gru_before", "loop_rnn", "unrolled", "dense"]
+    "name",
+    [
+        *("loop", "loop_every", "loop_without_bias", "loop_gru", "loop_gru_before", "loop_rnn", "loop_rnn_relu"),
+        *("unrolled", "dense"),
+    ],
 )
 def test_a_cell_of_plain_operators_computes_what_keras_computes(files, name):
     """Keras 3 converts to loops or unrolled steps alone: LSTM, GRU of both kinds, simple RNN."""
@@ -108,7 +114,7 @@ def test_a_fixed_number_of_steps_is_the_window_and_single_steps_are_a_stream(tmp
         ("converted/bidirectional", "a way through the sequence from its end"),
         ("converted/time_major", "is not (batch, steps, features)"),
         ("bidirectional", "a way through the sequence from its end"),
-        ("relu", "no LSTM, GRU or RNN of tanh and sigmoid"),
+        ("relu", "no LSTM or GRU of tanh and sigmoid"),
         ("unrolled_gru", "an unrolled network that is no LSTM"),
     ],
 )
@@ -159,26 +165,77 @@ def test_our_own_file_of_single_steps_comes_back_with_its_states_handed_in_and_o
     assert json.loads(done.stdout)["compared"]["error"] <= compare.ROUNDED_BOUND
 
 
+@pytest.mark.parametrize("stack", [["rnn relu"], ["lstm", "rnn relu", "rnn relu"], ["rnn relu", "lstm peephole"]])
+def test_our_own_int8_steps_of_other_cells_come_back_near_the_original(tmp_path, stack):
+    """One that rectifies, whose inputs are lifted above others, and one with peepholes; the runtime is near."""
+    path = tmp_path / "m.tflite"
+    path.write_bytes(step_tflite(step_cell_model([(kind, 6) for kind in stack])))
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["cells"] == [{"rnn relu": "rnn", "lstm peephole": "lstm-peephole"}.get(kind, kind) for kind in stack]
+    assert said["compared"]["error"] <= compare.ROUNDED_BOUND
+    layers = load_model(tmp_path / "m.safetensors").layers
+    assert [getattr(layer, "activation", "") for layer in layers] == ["relu" * (kind == "rnn relu") for kind in stack]
+
+
 def cell(kind: str, features: int) -> Any:
     """A layer of 6 units."""
     rng = np.random.default_rng(len(kind))
-    gates = {"lstm": 4, "gru": 3, "gru_before": 3, "rnn": 1}[kind]
+    counts = {"lstm": 4, "lstm peephole": 4, "gru": 3, "gru_before": 3, "rnn": 1, "rnn relu": 1, "fastgrnn": 1}
+    gates = counts[kind]
     arrays = [rng.normal(0, 0.4, shape) for shape in ((gates, 6, features), (gates, 6, 6), (gates, 6))]
+    if kind == "lstm peephole":
+        return PeepholeLstmWeights(*arrays, rng.normal(0, 0.4, (3, 6)))
+    if kind == "rnn relu":
+        return RnnWeights(*arrays, "relu")
+    if kind == "fastgrnn":
+        kernel, recurrent, bias = arrays
+        return FastGrnnWeights(kernel, recurrent, np.concatenate([bias, bias - 0.3]), 0.83, 0.04)
     if kind == "gru":
         return GruWeights(*arrays, rng.normal(0, 0.4, 6))
     return GruWeights(*arrays, np.zeros(6), False) if gates == 3 else {4: LstmWeights, 1: RnnWeights}[gates](*arrays)
 
 
-@pytest.mark.parametrize("kinds", [["gru"], ["gru_before"], ["rnn"], ["gru", "lstm"], ["lstm", "rnn", "gru"]])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        *(["gru"], ["gru_before"], ["rnn"], ["rnn relu"], ["fastgrnn"], ["gru", "lstm"]),
+        *(["lstm", "rnn", "rnn relu", "gru"], ["fastgrnn", "gru"], ["lstm peephole"], ["gru", "lstm peephole", "lstm"]),
+    ],
+)
 def test_our_own_float_files_of_other_cells_come_back_bit_for_bit(tmp_path, kinds):
-    """GRU resetting after and before the product, simple RNN, and stacks; the runtime agrees."""
+    """GRU of both kinds, simple RNN, FastGRNN, LSTM with peepholes, and stacks; the runtime agrees."""
     layers = tuple(cell(kind, 6 if k else 3) for k, kind in enumerate(kinds))
     path = tmp_path / "m.tflite"
     path.write_bytes(float_tflite(replace(float_model(units=(6,) * len(kinds)), layers=layers)))
     for ours, theirs in zip(network_of(read(path), path).layers, layers, strict=True):
         assert all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in theirs.arrays)
+        # The file holds ζ and ζ + ν in float32.
+        assert all(abs(getattr(ours, name) - getattr(theirs, name)) < 2.0**-23 for name in theirs.numbers)
     done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
     assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
+
+
+@pytest.mark.parametrize("numbers", [(1.0, 0.0), (0.3, 0.0), (0.0, 1.0), (0.7, 0.3), (1.0, 1.0)])
+def test_the_numbers_of_a_fastgrnn_come_back_as_numbers_in_their_limits(tmp_path, numbers):
+    """ν is a difference of rounded numbers, and must not fall below 0."""
+    layer, path = replace(cell("fastgrnn", 3), zeta=numbers[0], nu=numbers[1]), tmp_path / "m.tflite"
+    path.write_bytes(float_tflite(replace(float_model(units=(6,)), layers=(layer,))))
+    (found,) = network_of(read(path), path).layers
+    assert (found.zeta, found.nu) == pytest.approx((layer.zeta, layer.nu), abs=2.0**-23)
+    assert found.nu >= 0
+
+
+@pytest.mark.parametrize("name", ["zeta", "zeta_and_nu"])
+def test_a_fastgrnn_with_numbers_of_each_unit_is_refused(tmp_path, name):
+    """A cell here has one for all."""
+    layer, path = cell("fastgrnn", 3), tmp_path / "m.tflite"
+    content = float_tflite(replace(float_model(units=(6,)), layers=(layer,)))
+    values = np.full(6, layer.zeta if name == "zeta" else layer.zeta + layer.nu, np.float32)
+    assert content.count(values.tobytes()) == 1
+    path.write_bytes(content.replace(values.tobytes(), (values + np.arange(6, dtype=np.float32) / 100).tobytes()))
+    assert "no LSTM of plain gates" in refused(path, "-o", tmp_path / "m.safetensors")
 
 
 # ---- files built here ----
@@ -247,10 +304,12 @@ def other(place: int, **tensor: Any) -> Any:
 
 
 VARIANTS = {
-    "peepholes": (extra(9, 10, 11), {}, "has peepholes"),
+    "half of its peepholes": (extra(9, 11), {}, "has peepholes in some of its gates"),
+    "peepholes of another width": (extra(9, 10, 11, shape=(3,)), {}, "peephole of gate 0 has shape (3,)"),
     "projection": (extra(16, shape=(3, UNITS)), {}, "has a projection"),
     "layer norm": (extra(20, 21, 22, 23), {}, "layer normalisation in its gates"),
-    "coupled gates": (without(1, 5, 12), {}, "no input gate of its own (CIFG)"),
+    "half an input gate": (without(1), {}, "has half an input gate"),
+    "an input gate of its bias": (without(1, 5), {}, "has half an input gate"),
     "relu": (None, {"fusedActivationFunction": 1}, "squashes with relu"),
     "clip": (None, {"cellClip": 3.0}, "clips its cell at 3"),
     "time major": (None, {"timeMajor": True}, "is not (batch, steps, features)"),
@@ -281,6 +340,39 @@ def test_a_plain_one_and_one_of_int8_weights_with_float_numbers_are_taken(tmp_pa
     assert done.exit_code == 0, done.stderr
     error = json.loads(done.stdout)["compared"]["error"]
     assert error <= compare.BOUND if weights is np.float32 else compare.BOUND < error <= compare.ROUNDED_BOUND
+
+
+def test_peepholes_of_a_fused_lstm_are_taken(tmp_path):
+    """Of i and f, which see the cell, and of o, which sees the new one: as the runtime has it."""
+    rng = np.random.default_rng(4)
+    peephole = rng.normal(0, 0.5, (3, UNITS)).astype(np.float32)
+
+    def change(operands: list[int], graph: Graph) -> None:
+        for k, values in enumerate(peephole):
+            operands[9 + k] = graph.tensor(f"P{k}", np.float32, (UNITS,), data=values)
+
+    path = fused(tmp_path / "m.tflite", change)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= compare.BOUND
+    (layer,) = model_in(path).layers
+    assert np.array_equal(layer.peephole, peephole)
+    assert f"{UNITS} units, peepholes" in run(path, "--check").stdout
+
+
+@pytest.mark.parametrize("weights", [np.float32, np.int8])
+def test_an_input_gate_that_is_one_minus_the_forget_gate_is_in_the_weights(tmp_path, weights):
+    """CIFG: the operands of the input gate are absent, and LiteRT computes it so."""
+    path = fused(tmp_path / "m.tflite", without(1, 5, 12), weights)
+    done = run(path, "-o", tmp_path / "m.safetensors", "--json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["compared"]["error"] <= (
+        compare.BOUND if weights is np.float32 else compare.ROUNDED_BOUND
+    )
+    (layer,) = model_in(path).layers
+    for array in (layer.kernel, layer.recurrent, layer.bias):
+        assert np.array_equal(array[0], -array[1])
+    assert "its input gate 1 minus its forget gate (CIFG)" in run(path, "--check").stdout
 
 
 def test_weights_of_half_width_are_read_behind_their_dequantize(tmp_path):

@@ -14,6 +14,7 @@ from torch_models import GRID, MIXED, PROJECTED, REFUSED
 from edge_lstm.importers import read
 from edge_lstm.importers.torch_file import SUPPOSED_TANH
 from edge_lstm.importers.torch_pickle import read_state_dict
+from edge_lstm.modelfile import load_model
 
 SAVED = Path(__file__).with_name("torch_saved")
 """Written by ``torch_models.py``."""
@@ -112,6 +113,22 @@ def test_a_simple_rnn_says_that_its_nonlinearity_was_supposed():
     """nn.RNN may squash with relu, and its state dict does not tell."""
     assert SUPPOSED_TANH in read(SAVED / "RNN-1-bias.pt").notes
     assert SUPPOSED_TANH not in read(SAVED / "GRU-1-bias.pt").notes
+
+
+def test_what_a_simple_rnn_squashes_with_can_be_told(tmp_path):
+    """By an option, which nothing but a simple RNN of a state dict takes: the weights are the same."""
+    told, supposed = tmp_path / "told.safetensors", tmp_path / "supposed.safetensors"
+    done = run(SAVED / "RNN-2-bias.pt", "-o", told, "--nonlinearity", "relu")
+    assert done.exit_code == 0, done.stderr
+    assert SUPPOSED_TANH not in done.stderr
+    assert "5 units, relu" in run(SAVED / "RNN-2-bias.pt", "--check", "--nonlinearity", "relu").stdout
+    assert run(SAVED / "RNN-2-bias.pt", "-o", supposed, "-q").exit_code == 0
+    relu, tanh = load_model(told), load_model(supposed)
+    assert [layer.activation for layer in (*relu.layers, *tanh.layers)] == ["relu", "relu", "tanh", "tanh"]
+    assert all(np.array_equal(a.kernel, b.kernel) for a, b in zip(relu.layers, tanh.layers, strict=True))
+    out = "-o", tmp_path / "m.safetensors", "--nonlinearity", "relu"
+    assert "has no simple RNN" in refused(SAVED / "GRU-1-bias.pt", *out)
+    assert "says itself what its layers squash with" in refused(SAVED / "RNN-every-step.onnx", *out)
 
 
 def test_the_command_names_the_cells(tmp_path):

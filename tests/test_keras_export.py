@@ -33,7 +33,9 @@ MODELS: dict[str, FloatModel] = {
     "lstm": float_model(5, (9, 6), 3),
     "lstm window": float_model(5, (9, 6), 3, window=STEPS),
     **{
-        f"{cell} {units}": stacked(4, ((cell, units),), 2) for cell in ("gru", "gru-before", "rnn") for units in (1, 12)
+        f"{cell} {units}": stacked(4, ((cell, units),), 2)
+        for cell in ("gru", "gru-before", "rnn", "rnn-relu")
+        for units in (1, 12)
     },
     "mixed": stacked(*STACKS["mixed keras"]),
     "mixed window": stacked(*STACKS["mixed keras"], window=STEPS),
@@ -152,10 +154,11 @@ def test_weights_lie_where_every_keras_3_looks_for_them():
         assert weights["layers/gru_2/cell/vars/0"].shape == (6, 15)
 
 
-def test_a_fastgrnn_is_refused_by_name():
-    """Keras has no such layer, and a file that needs code beside it is none that Keras opens."""
-    with pytest.raises(ExportError, match="layer 1 is a FASTGRNN, which is no layer of Keras") as caught:
-        keras_model(stacked(3, (("gru", 4), ("fastgrnn", 4)), 2))
+@pytest.mark.parametrize("cell", ["fastgrnn", "lstm-peephole"])
+def test_a_cell_that_keras_has_not_is_refused_by_name(cell):
+    """And a file that needs code beside it is none that Keras opens."""
+    with pytest.raises(ExportError, match=f"layer 1 is a {cell.upper()}, which is no layer of Keras") as caught:
+        keras_model(stacked(3, (("gru", 4), (cell, 4)), 2))
     assert "\n" not in str(caught.value)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from models import float_model, native_model, recordings, tflite_model
 from safetensors.numpy import save
 
 from edge_lstm.errors import ModelError
-from edge_lstm.model import AnomalyRule, Interface, Scaling, Task
+from edge_lstm.model import AnomalyRule, Interface, RnnWeights, Scaling, Task
 from edge_lstm.modelfile import (
     decode_model,
     encode_model,
@@ -33,6 +35,21 @@ def test_a_model_comes_back_as_it_was(model, tmp_path) -> None:
     series = recordings(float_model())[0]
     x = model.encoding.encode(series) if hasattr(model, "encoding") else model.interface.scaling.apply(series)
     np.testing.assert_array_equal(replay(network(again), [x])[0], replay(network(model), [x])[0])
+
+
+def test_a_simple_rnn_says_what_it_squashes_with_where_it_is_not_tanh() -> None:
+    """So a file of before there was a choice is read as what it was, and written as it was."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape) for shape in ((1, 3, 2), (1, 3, 3), (1, 3))]
+    for activation in ("tanh", "relu"):
+        model = replace(float_model(2, (3,)), layers=(RnnWeights(*arrays, activation),))
+        content = encode_model(model)
+        assert (b"relu" in content, b"activation" in content) == ((activation == "relu",) * 2)
+        (layer,) = decode_model(content).layers
+        assert layer.activation == activation
+        assert encode_model(decode_model(content)) == content
+    with pytest.raises(ModelError, match="choose one of tanh, relu"):
+        RnnWeights(*arrays, "gelu")
 
 
 def test_an_interface_with_an_anomaly_rule_comes_back() -> None:

@@ -9,7 +9,7 @@ import pytest
 from cell_stacks import STACKS, physical_targets, stacked
 from models import float_model
 
-from edge_lstm.model import Scaling
+from edge_lstm.model import BidirectionalWeights, Scaling
 from edge_lstm.reference import network, replay, trace
 from edge_lstm.runtimes.onnx import OnnxSession
 from edge_lstm_export.onnx_model import onnx_model
@@ -125,27 +125,43 @@ REORDERED_BOUND = 5e-5
 
 @pytest.mark.parametrize("name", STACKS)
 def test_every_cell_passes_the_checker_as_the_op_of_its_name(name):
-    """GRU with both places of the reset and RNN are ops of ONNX; FastGRNN is one Scan."""
+    """GRU with both places of the reset and RNN are ops of ONNX; FastGRNN is one Scan, a layer both ways two ops."""
     features, layers, _ = STACKS[name]
     model = stacked(*STACKS[name])
     content = onnx_model(model)
     onnx.checker.check_model(content, full_check=True)
     graph = onnx.load_from_string(content).graph
-    named = {"lstm": "LSTM", "gru": "GRU", "gru-before": "GRU", "rnn": "RNN", "fastgrnn": "Scan"}
+    named = {"lstm": "LSTM", "lstm-peephole": "LSTM", "gru": "GRU", "gru-before": "GRU"}
+    named |= {"rnn": "RNN", "rnn-relu": "RNN", "fastgrnn": "Scan"}
     recurrent = [node for node in graph.node if node.op_type in named.values()]
-    remembering = [(cell, units) for cell, units in layers if cell in named]
-    assert [node.op_type for node in recurrent] == [named[cell] for cell, _ in remembering]
-    for node, (cell, _) in zip(recurrent, remembering, strict=True):
+    halves = [half for cell, _ in layers for half in _halves(cell) if half in named]
+    assert [node.op_type for node in recurrent] == [named[cell] for cell in halves]
+    for node, cell in zip(recurrent, halves, strict=True):
         attributes = {attribute.name: attribute.i for attribute in node.attribute}
         assert attributes.get("linear_before_reset") == {"gru": 1, "gru-before": 0}.get(cell)
+        named_activations = [a.strings for a in node.attribute if a.name == "activations"]
+        assert named_activations == ([[b"Relu"]] if cell == "rnn-relu" else [])
     inputs = {
         entry.name: [d.dim_value or d.dim_param for d in entry.type.tensor_type.shape.dim] for entry in graph.input
     }
     assert inputs.pop("x") == ["steps", "batch", features]
     states = {f"layer{k}/h": [1, "batch", units] for k, (cell, units) in enumerate(layers) if cell in named}
-    with_c = [k for k, (cell, _) in enumerate(layers) if cell == "lstm" or cell.startswith("conv")]
+    with_c = [k for k, (cell, _) in enumerate(layers) if cell.startswith(("lstm", "conv"))]
     states |= {f"layer{k}/c": [1, "batch", model.layers[k].cells] for k in with_c}
+    for k, layer in enumerate(model.layers):
+        if isinstance(layer, BidirectionalWeights):
+            half, steps = layer.forward, layer.look_ahead
+            states |= {f"layer{k}/c": [1, "batch", half.units]} if half.cell == "lstm" else {}
+            states |= {
+                f"layer{k}/x": [1, "batch", steps * half.features],
+                f"layer{k}/f": [1, "batch", steps * half.units],
+            }
     assert inputs == states
+
+
+def _halves(cell):
+    """``both-gru-3`` is two of GRU."""
+    return [cell.removeprefix("both-").rpartition("-")[0]] * 2 if cell.startswith("both-") else [cell]
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from stream_bundles import write_small_bundle
+from stream_bundles import LATE, write_small_bundle
 
 from edge_lstm.bundle import SHIM
 from edge_lstm.streaming import Stream
@@ -25,6 +25,7 @@ SOURCE = files("edge_lstm_export") / "linux" / "edge_lstm_shim.py"
 def by_kind(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shim")
     made = {kind: write_small_bundle(folder / kind, kind, artefacts=True) for kind in KINDS}
+    made["late"] = write_small_bundle(folder / "late", "tag", artefacts=True, cells=LATE)
     for bundle in made.values():
         (bundle / SHIM).write_bytes(SOURCE.read_bytes())
     return made
@@ -49,9 +50,9 @@ def lines_of(rows, header="") -> str:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--json", "--every-step")])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "late"])
 def test_its_lines_are_those_of_the_command(by_kind, samples, kind, options):
-    """Character by character, for every task, as text and as JSON."""
+    """Character by character, for every task and a model that looks ahead, as text and as JSON."""
     stream = Stream(by_kind[kind], "reference", "native", every_step="--every-step" in options)
     made = stream.push_many(samples)
     expected = [json.dumps(p.to_json(), ensure_ascii=False) if "--json" in options else p.to_text() for p in made]

@@ -10,10 +10,20 @@ from step_models import CELLS, STACKS, cell_model, random_step_model, step_cell_
 from test_tflite_step import ARITHMETIC
 from tflite_models import random_codes
 
-from edge_lstm.cells.gated_step import Move
+from edge_lstm.arithmetic.tflite_ops import mul_of
+from edge_lstm.cells.gated_step import Move, joined
 from edge_lstm.errors import BundleError, ModelError
 from edge_lstm.integer import Quant
-from edge_lstm.integer_step import FINE_STEPS, SIGMOID_OUTPUT, from_arrays, passed_on, to_arrays
+from edge_lstm.integer_step import (
+    FINE_STEPS,
+    SIGMOID_OUTPUT,
+    Joint,
+    StepRnnRelu,
+    from_arrays,
+    joint,
+    passed_on,
+    to_arrays,
+)
 from edge_lstm.modelfile import decode_model, encode_model
 from edge_lstm.reference import network, replay, trace
 from edge_lstm.runtimes.explicit_state import ExplicitState, TensorInfo
@@ -25,14 +35,22 @@ from edge_lstm_export.npu import compile_with_vela, find_npu
 from edge_lstm_export.npu.edge_tpu import MAPPED
 from edge_lstm_export.tflite import step_tflite
 
-ALONE = {cell: ((cell, 9),) for cell in CELLS if cell != "lstm" and not cell.startswith(("dense", "conv"))}
+ALONE = {
+    cell: ((cell, 8 if cell.startswith("both") else 9),)
+    for cell in CELLS
+    if cell != "lstm" and not cell.startswith(("dense", "conv"))
+}
 EVERY_MODEL = ALONE | STACKS
 KINDS = [
     (("gru", 5),),
     (("gru_before", 4),),
     (("rnn", 3),),
+    (("rnn_relu", 4),),
+    (("lstm_peephole", 5),),
     (("fastgrnn", 5),),
     (("gru", 4), ("rnn", 3), ("lstm", 5), ("fastgrnn", 1), ("gru_before", 2)),
+    (("rnn_relu", 4), ("rnn_relu", 5), ("gru", 3), ("rnn_relu", 2)),
+    (("lstm_peephole", 4), ("rnn_relu", 3), ("lstm_peephole", 2)),
 ]
 FAMILIES = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 
@@ -76,7 +94,7 @@ def test_every_byte_of_outputs_and_states_equals_the_reference(runtime, arithmet
 def test_the_random_models_reach_both_ends_of_their_states():
     """Otherwise the claim above would say nothing about saturation."""
     codes = np.concatenate([random_codes(3, 300), held_at_the_limits(3, 300)])
-    for kinds in KINDS[:4]:
+    for kinds in KINDS[:6]:
         seen = [trace(network(random_step_model(kinds, seed=seed)), codes)[0, "h"] for seed in (1, 2)]
         assert np.min(seen) < -100
         assert np.max(seen) > 100
@@ -89,19 +107,44 @@ def test_the_reference_follows_the_float_network(name, arithmetic):
     model = cell_model(EVERY_MODEL[name], seed=5)
     step = quantise_step(model, calibrate(model, recordings(model)))
     unseen = recordings(model, seed=9)
-    wanted = np.concatenate(replay(network(model), [model.interface.scaling.apply(r) for r in unseen]))
-    codes = replay(network(step, arithmetic), [step.encoding.encode(r) for r in unseen])
+    # What a layer that looks ahead says before it has looked is of steps before the first, where the codes of x differ.
+    late, scaling = model.interface.look_ahead, model.interface.scaling
+    wanted = np.concatenate([y[late:] for y in replay(network(model), [scaling.apply(r) for r in unseen])])
+    codes = [y[late:] for y in replay(network(step, arithmetic), [step.encoding.encode(r) for r in unseen])]
     error = step.decoding.decode(np.concatenate(codes)) - wanted
     # Measured 28 to 35 dB alone and 21 dB in stacks. One tensor of 8 bits gives about 45 dB; a dozen in a row, and a
     # state that feeds back, cost the rest, and layers add up. A wrong sign, scale or zero point falls below 15 dB.
-    least = 18 if name in STACKS else 25
+    # These recordings leave the calibrated range of the inputs: a cell that squashes hardly notices, one that rectifies
+    # falls to 21 dB.
+    least = 18 if name in STACKS or name == "rnn relu" else 25
     assert 10 * np.log10(wanted.var() / (error**2).mean()) > least
+
+
+def test_a_rectifying_rnn_is_followed_within_its_calibrated_range():
+    """Measured 34.9 to 37.8 dB over four seeds: its one block rounds once a step, so it is the nearest of all cells."""
+    model = cell_model(ALONE["rnn relu"], seed=5)
+    seen = recordings(model)
+    step = quantise_step(model, calibrate(model, seen))
+    wanted = np.concatenate(replay(network(model), [model.interface.scaling.apply(r) for r in seen]))
+    found = step.decoding.decode(np.concatenate(replay(network(step), [step.encoding.encode(r) for r in seen])))
+    assert 10 * np.log10(wanted.var() / ((found - wanted) ** 2).mean()) > 32
+
+
+def test_a_layer_that_ends_at_0_reads_negative_states_lifted():
+    """Every code of the layer below arrives as it was, exactly, and the factor alone serves where both end at 0."""
+    below, above = Quant(0.007, 11), Quant(0.019, -128)
+    at = joint(below, above)
+    codes = np.arange(-128, 128)
+    np.testing.assert_array_equal(joined(at, below, "tflite")(codes), codes)
+    read = (codes - above.zero) * above.scale
+    np.testing.assert_allclose(read, (codes - 11) * below.scale * at.factor + at.lift, rtol=1e-6)
+    assert joint(Quant(0.04, -128), above) == Joint(passed_on(Quant(0.04, -128), above), above, 0.0, above)
 
 
 def test_a_slow_state_does_not_stand_still():
     """With u = 1/64 a state of 8 bits stops 32 codes from where it should go; with what h lost, it goes on to 4."""
     hidden, away = Quant(1 / 120, 3), Quant(2 / 127)
-    move = Move(SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale * 2))
+    move = Move(mul_of("tflite"), SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale * 2))
     target, u = 0.5, np.array([4 - 128])
     h, c = np.array([-100]), np.array([0])
     state = (h[0] - hidden.zero) * hidden.scale
@@ -116,7 +159,7 @@ def test_a_slow_state_does_not_stand_still():
 def test_large_moves_are_taken_at_once():
     """Beyond what fine codes hold, coarse ones round to whole codes of h, so a step ends within one and a half."""
     hidden, away = Quant(1 / 120, -5), Quant(2 / 127)
-    move = Move(SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale))
+    move = Move(mul_of("tflite"), SIGMOID_OUTPUT, away, hidden, Quant(hidden.scale))
     h = np.repeat(np.arange(-100, 101, 10), 256)
     u = np.tile(np.arange(-128, 128), 21)
     distance = np.clip(h, -127, 127)
@@ -201,8 +244,13 @@ def test_a_file_of_before_there_were_other_cells_still_loads():
 
 
 def test_what_does_not_fit_together_is_refused():
-    """Wrong shapes, two kernels, a simple RNN whose h no tanh gives: on construction, by name."""
+    """Wrong shapes, two kernels, a simple RNN whose h no tanh or rectifier gives: on construction, by name."""
     gru, rnn, fast = (step_cell_model(ALONE[cell]).layers[0] for cell in ("gru", "rnn", "fastgrnn"))
+    (block,) = step_cell_model(ALONE["rnn relu"]).layers[0].gates
+    with pytest.raises(ModelError, match="expected one that ends at 0"):
+        StepRnnRelu((replace(block, output=Quant(0.01, -128)),))
+    with pytest.raises(ModelError, match="expected one that ends at 0"):
+        StepRnnRelu((replace(block, input=Quant(0.01), output=Quant(0.01)),))
     with pytest.raises(ModelError, match=r"a step GRU layer has 3 gates; expected u, r, n_over_x, n_over_h"):
         replace(gru, gates=gru.gates[:3])
     with pytest.raises(

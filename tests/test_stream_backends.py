@@ -51,7 +51,7 @@ def test_a_back_end_prints_the_lines_of_the_reference(runnable_bundles, samples,
     assert len(made) == (12 if kind == "classify" else 60)
 
 
-@pytest.mark.parametrize("kind", ["classify", "anomaly"])
+@pytest.mark.parametrize("kind", ["classify", "anomaly", "tag"])
 @pytest.mark.parametrize("backend", ["tflite-runtime", "litert"])
 def test_without_a_fused_file_the_explicit_state_one_runs_and_is_named(unfused_bundles, samples, backend, kind):
     """TFLite fuses neither GRU nor FastGRNN: the reference's lines, and one on stderr that says what computes them."""
@@ -68,6 +68,18 @@ def test_without_a_fused_file_the_explicit_state_one_runs_and_is_named(unfused_b
     assert [json.loads(line) for line in done.stdout.splitlines()] == [one.to_json() for one in made]
     assert len(made) == (12 if kind == "classify" else 60)
     assert json.loads(done.stderr)["backend"]["arithmetic"] == "step"
+
+
+@pytest.mark.parametrize("backend", ["c", "reference", "litert"])
+def test_a_model_that_looks_ahead_says_of_which_step(unfused_bundles, samples, backend):
+    """And goes on from a saved state in the middle of what it has looked at."""
+    stream = Stream(unfused_bundles["tag"], backend)
+    made = stream.push_many(samples[:20])
+    assert [(one.step, one.for_step) for one in made] == [(step, step - 3) for step in range(20)]
+    saved, wanted = stream.save(), stream.push_many(samples[20:])
+    again = Stream(unfused_bundles["tag"], backend)
+    again.load(saved)
+    assert again.push_many(samples[20:]) == wanted
 
 
 def test_a_back_end_of_the_fused_file_alone_is_refused(unfused_bundles):

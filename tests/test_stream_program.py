@@ -44,12 +44,12 @@ VOWELS = HERE.parent / "examples" / "japanese_vowels" / "japanese_vowels.npz"
 # The same bytes
 
 
-@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("kind", [*TASKS, "late"])
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("every_step", [False, True])
 @pytest.mark.parametrize("header", ["", HEADER])
 def test_it_says_what_the_command_says(program_bundles, samples, kind, form, every_step, header):
-    """Every kind of task, with its window and without, for people and for machines."""
+    """Every kind of task, with its window and without, and a model that looks ahead, for people and for machines."""
     bundle, flags = program_bundles(kind), ["--format", form, *["--every-step"] * every_step]
     written = (header + text(samples)).replace(",", ";")  # a comma is a decimal sign in one of them
     said = program(built(bundle), *flags, written=written)

@@ -20,8 +20,8 @@ from edge_lstm.training.curve import load_curve
 from edge_lstm.training.start import Start
 
 MIXED = TrainingSpec(
-    cell=("dense", "conv", "fastgrnn", "lstm", "rnn", "gru"),
-    units=(5, 4, 5, 4, 4, 5),
+    cell=("dense", "conv", "fastgrnn", "lstm", "rnn", "rnn-relu", "gru"),
+    units=(5, 4, 5, 4, 4, 4, 5),
     taps=4,
     epochs=3,
     batch=16,
@@ -33,7 +33,7 @@ def trained_on_ramps(spec: TrainingSpec, *place, **how) -> FloatModel:
     return train(ramps(96, 0), ramps(32, 1), interface_of_ramps(), spec, *place, **how).model
 
 
-@pytest.mark.parametrize(("cell", "least"), [("gru", 0.95), ("rnn", 0.9), ("fastgrnn", 0.9)])
+@pytest.mark.parametrize(("cell", "least"), [("gru", 0.95), ("rnn", 0.9), ("rnn-relu", 0.9), ("fastgrnn", 0.9)])
 def test_every_cell_learns_a_separable_task(cell, least):
     """Three slopes in noise are told apart on recordings never seen; guessing gives 0.33.
 
@@ -65,7 +65,7 @@ def test_a_killed_training_of_every_cell_resumes_to_the_same_bits(tmp_path):
     assert len(load_curve(tmp_path / "curve.jsonl")) == 2
     resumed = trained_on_ramps(MIXED, tmp_path, resume=True)
     assert encode_model(resumed) == encode_model(trained_on_ramps(MIXED))
-    assert tuple(layer.cell for layer in resumed.layers) == MIXED.cells
+    assert tuple(layer.variant for layer in resumed.layers) == MIXED.cells
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -100,6 +100,17 @@ def test_a_dense_layer_keeps_its_activation():
     spec, interface = TrainingSpec(cell=("dense", "rnn"), units=(4, 3), epochs=1), interface_of_ramps()
     model = train(ramps(16, 0), None, interface, spec, start=Start((dense, rnn), None, 0, "")).model
     assert model.layers[0].activation == "sigmoid"
+    assert Network(2, 3, spec).layers[0].activation.__name__ == "relu"
+
+
+def test_a_simple_rnn_keeps_its_activation():
+    """One that rectifies is a cell of its own to train, and trains on as it is."""
+    from edge_lstm.training.network import Network
+
+    layer = RnnWeights(*(np.random.default_rng(0).normal(size=s) for s in ((1, 3, 2), (1, 3, 3), (1, 3))), "relu")
+    spec = TrainingSpec(cell=layer.variant, units=(3,), epochs=1)
+    model = train(ramps(16, 0), None, interface_of_ramps(), spec, start=Start((layer,), None, 0, "")).model
+    assert (model.layers[0].cell, model.layers[0].activation) == ("rnn", "relu")
     assert Network(2, 3, spec).layers[0].activation.__name__ == "relu"
 
 
@@ -142,7 +153,7 @@ def test_gru_and_rnn_have_no_limit_to_be_held_to():
     from edge_lstm.training.network import Network
 
     x = np.full((1, 50, 1), 9.0, np.float32)
-    for cell, states in {"gru": 0, "rnn": 0, "fastgrnn": 1, "lstm": 1}.items():
+    for cell, states in {"gru": 0, "rnn": 0, "rnn-relu": 1, "fastgrnn": 1, "lstm": 1}.items():
         outputs, growing = Network(1, 1, TrainingSpec(cell=cell, units=(2,))).run(x)
         assert len(growing) == states
         assert np.isfinite(outputs).all()

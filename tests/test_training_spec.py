@@ -65,8 +65,11 @@ def test_cells_are_named_for_all_layers_or_one_by_one():
         ({"model": {"units": "32"}}, ["units is '32'"]),
         ({"model": {"cell": "gur"}}, ["edge-lstm.toml [model]", "cell 'gur'", "did you mean 'gru'"]),
         ({"model": {"cell": ["gru", "LSTM"], "units": [4, 4]}}, ["cell 'LSTM'", "did you mean 'lstm'"]),
-        ({"model": {"cell": []}}, ["cell is []", "lstm, gru, rnn, fastgrnn"]),
-        ({"model": {"cell": ["dense"]}}, ["edge-lstm.toml [model]", "at least one of lstm, gru, rnn and fastgrnn"]),
+        ({"model": {"cell": []}}, ["cell is []", "lstm, gru, rnn, rnn-relu, fastgrnn"]),
+        (
+            {"model": {"cell": ["dense"]}},
+            ["edge-lstm.toml [model]", "at least one of lstm, gru, rnn, rnn-relu, fastgrnn"],
+        ),
         ({"model": {"cell": 3}}, ["cell is 3", "a list of one a layer"]),
         ({"model": {"cell": [["gru"]]}}, ["cell ['gru'] is not known"]),
         ({"model": {"cell": ["gru", "rnn"]}}, ["edge-lstm.toml [model]", "cell names 2 layers, units 1"]),

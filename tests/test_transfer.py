@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cell_stacks import stacked
 from click.testing import CliRunner
 from test_training import accuracy, interface_of_ramps, ramps
 
@@ -46,6 +47,12 @@ def interface_of_moving() -> Interface:
 
 def start_of(model: FloatModel, frozen: int, task: Task) -> Start:
     return Source(model, "source.safetensors", frozen).start(task)
+
+
+def test_a_cell_that_cannot_be_trained_is_refused_by_name():
+    """Keras has no LSTM with peepholes, so one that was imported cannot be trained on."""
+    with pytest.raises(ProjectError, match="layer 1 of m is a lstm-peephole, which Keras has no layer of"):
+        Source(stacked(3, (("gru", 4), ("lstm-peephole", 4)), 2), "m")
 
 
 def same(one: object, other: object) -> bool:

@@ -108,7 +108,14 @@ def test_the_float_bundle_is_held_to_a_stated_tolerance(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "has_keras"),
-    [("fastgrnns", False), ("mixed", False), ("mixed dense", True), ("mixed keras", True), ("convolutions", True)],
+    [
+        ("fastgrnns", False),
+        ("mixed", False),
+        ("mixed dense", True),
+        ("mixed keras", True),
+        ("convolutions", True),
+        ("mixed peephole", False),
+    ],
 )
 def test_a_float_bundle_of_every_cell_agrees_in_every_runtime(tmp_path, stack, has_keras) -> None:
     """The same targets, windows included, whatever the cells, and Keras where it has them; nothing is passed over."""

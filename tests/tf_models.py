@@ -1,4 +1,4 @@
-"""``python tf_models.py tflite|saved_model FOLDER``: models of Keras 3 as TensorFlow writes them.
+"""``python tf_models.py tflite|heads|saved_model FOLDER``: models of Keras 3 as TensorFlow writes them.
 
 All in one process, because TensorFlow takes seconds to start. Beside each is a ``NAME.npz`` of inputs x (B, T, F) and
 outputs y.
@@ -62,6 +62,17 @@ def main(what: str, folder: Path) -> None:
     def export(name: str, model: Any) -> None:
         model.export(folder / f"{name}-export", verbose=False)
 
+    class Label(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return tf.argmax(x, -1, output_type=tf.int32)
+
+    if what == "heads":
+        convert("sigmoids", lstm(), dense(3, "sigmoid"))
+        convert("label", lstm(), dense(3, "softmax"), Label())
+        convert("label_every", lstm(every=True), dense(), Label())
+        convert("label_int8", lstm(unroll=True), dense(), Label(), int8=True)
+        convert("label_of_steps", lstm(every=True), dense(1), layers.Reshape((STEPS,)), Label())
+        return
     if what == "tflite":
         convert("loop", lstm(6, True), lstm(), dense(3, "softmax"))
         convert("loop_every", lstm(6, True), lstm(5, True), dense())
@@ -70,6 +81,7 @@ def main(what: str, folder: Path) -> None:
         convert("loop_gru_before", layers.GRU(5, reset_after=False, bias_initializer="glorot_uniform"), dense())
         convert("dense", dense(4, "tanh"), lstm(), dense(4, "relu"), dense())
         convert("loop_rnn", layers.SimpleRNN(5), dense())
+        convert("loop_rnn_relu", layers.SimpleRNN(5, activation="relu"), dense())
         convert("unrolled", lstm(6, True, unroll=True), lstm(unroll=True), dense())
         convert("unrolled_int8", lstm(unroll=True), dense(), int8=True)
         convert("bidirectional", layers.Bidirectional(lstm()), dense())
@@ -82,14 +94,15 @@ def main(what: str, folder: Path) -> None:
     save("every", row(lstm(3, True), lstm(3, True), dense(3)))
     save("sigmoid", row(lstm(use_bias=False), dense(1, "sigmoid")))
     save("dense", row(dense(4, "tanh"), lstm(), dense(4, "relu"), dense()))
+    save("sigmoids", row(lstm(), dense(3, "sigmoid")))
     save("scaled", row(scaling, lstm(), dense()))
     save("gru", row(layers.GRU(5), layers.Dense(2)))
+    save("rnn_relu", row(layers.SimpleRNN(5, activation="relu"), layers.Dense(2)))
     save("fixed", row(lstm(), dense(), steps=STEPS))
     save("sequential", keras.Sequential([keras.Input((None, FEATURES)), lstm(), dense()]))
     export("relu", row(lstm(activation="relu"), dense()))
     export("backwards", row(lstm(go_backwards=True), dense()))
     export("bidirectional", row(layers.Bidirectional(lstm()), dense()))
-    export("relu_head", row(lstm(), dense(3, "relu")))
     export("conv", row(layers.Conv1D(4, 3), lstm(), dense()))
     fork = lstm()(entry := keras.Input((None, FEATURES)))
     export("branch", keras.Model(entry, layers.Add()([dense()(fork), dense()(fork)])))

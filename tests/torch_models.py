@@ -1,7 +1,8 @@
-"""``python torch_models.py FOLDER``: state dicts as PyTorch saves them, and what it computes from them.
+"""``python torch_models.py FOLDER [rows]``: state dicts as PyTorch saves them, and what it computes from them.
 
-Needs torch, which the tests do not: what it writes is in ``tests/torch_saved``, made by torch 1.13. ``outputs.npz``
-holds for every file that can be imported outputs (B, T, O) by its name, all of the inputs ``x`` (B, T, F).
+Needs torch, which the tests do not: what it writes is in ``tests/torch_saved``, made by torch 1.13, with ``rows`` by
+torch 2.13. ``outputs.npz`` and ``rows.npz`` hold for every file that can be imported outputs (B, T, O) by its name, all
+of the inputs ``x`` (B, T, F), or ``tokens`` (B, T) where it has an embedding.
 """
 
 from __future__ import annotations
@@ -31,10 +32,51 @@ EXPORTED = {
 }
 """ONNX file of two layers, as PyTorch exports it → module, and what the network gives."""
 
+ROWS: dict[str, tuple[dict[str, tuple[str, int, int]], tuple[str, ...], bool]] = {
+    "row-heads": (
+        {"lstm": ("LSTM", 3, 5), "fc1": ("Linear", 5, 6), "fc2": ("Linear", 6, 4), "out": ("Linear", 4, 2)},
+        ("relu", "tanh"),
+        False,
+    ),
+    "row-around": (
+        {"fc_in": ("Linear", 3, 4), "gru": ("GRU", 4, 5), "fc": ("Linear", 5, 7), "out": ("Linear", 7, 2)},
+        ("tanh", "linear"),
+        False,
+    ),
+    "row-no-head": ({"a": ("Linear", 3, 4), "b": ("Linear", 4, 6), "rnn": ("RNN", 6, 5)}, ("sigmoid", "relu"), False),
+    "row-norms": (
+        {
+            **{"bn0": ("BatchNorm1d", 3, 3), "lstm": ("LSTM", 3, 5), "bn1": ("BatchNorm1d", 5, 5)},
+            **{"fc1": ("Linear", 5, 6), "bn2": ("BatchNorm1d", 6, 6), "fc2": ("Linear", 6, 4)},
+            **{"bn3": ("BatchNorm1d", 4, 4), "out": ("Linear", 4, 2), "bn4": ("BatchNorm1d", 2, 2)},
+        },
+        ("relu", "linear", "linear", "tanh"),
+        False,
+    ),
+    "row-free-norm": (
+        {"gru": ("GRU", 3, 5), "bn": ("BatchNorm1d free", 5, 5), "out": ("Linear", 5, 2)},
+        (),
+        False,
+    ),
+    "row-embedding": (
+        {"emb": ("Embedding", 7, 4), "gru": ("GRU", 4, 5), "fc1": ("Linear", 5, 6), "out": ("Linear free", 6, 2)},
+        ("relu",),
+        False,
+    ),
+    "row-embedding-no-head": ({"emb": ("Embedding", 7, 4), "lstm": ("LSTM", 4, 5)}, (), False),
+    "row-made-otherwise": (
+        {"lstm": ("LSTM", 3, 5), "fc": ("Linear", 5, 6), "out": ("Linear", 6, 2)},
+        ("relu",),
+        True,
+    ),
+}
+"""Name of a file → its modules in the order of computation, with features and units; what is behind each linear one but
+the head and behind its normalisation; whether they were made in the opposite order."""
+
 REFUSED = {
-    "lstm-bidirectional": "reads backwards (bidirectional)",
-    "gru-bidirectional": "reads backwards (bidirectional)",
-    "rnn-bidirectional": "reads backwards (bidirectional)",
+    "lstm-bidirectional": "give --look-ahead N",
+    "gru-bidirectional": "give --look-ahead N",
+    "rnn-bidirectional": "give --look-ahead N",
 }
 """Name of a file that cannot be imported → what the refusal says."""
 
@@ -142,5 +184,55 @@ def export(folder: Path) -> None:
         )
 
 
+def rows(folder: Path) -> None:
+    """The files of ``ROWS``."""
+    import torch
+    from torch import nn
+
+    class Network(nn.Module):
+        def __init__(
+            self, modules: dict[str, tuple[str, int, int]], activations: tuple[str, ...], turned: bool
+        ) -> None:
+            super().__init__()
+            for name, (kind, features, units) in reversed(modules.items()) if turned else modules.items():
+                if kind.startswith("BatchNorm1d"):
+                    module = nn.BatchNorm1d(features, affine=not kind.endswith("free"))
+                    for tensor in (module.running_mean, module.weight, module.bias):
+                        if tensor is not None:
+                            nn.init.normal_(tensor)
+                    nn.init.uniform_(module.running_var, 0.3, 3)
+                else:
+                    kind, _, free = kind.partition(" ")
+                    options = {"batch_first": True} if hasattr(nn, f"{kind}Cell") else {"bias": False} if free else {}
+                    module = getattr(nn, kind)(features, units, **options)
+                self.add_module(name, module)
+            self.row, self.squashing = list(modules), activations
+
+        def forward(self, x: Any) -> Any:
+            activations = iter(self.squashing)
+            squashed = False
+            linear = [name for name in self.row if isinstance(getattr(self, name), (nn.Linear, nn.RNNBase))]
+            for name in self.row:
+                module = getattr(self, name)
+                norm = isinstance(module, nn.BatchNorm1d)
+                squashed = (squashed and norm) or (isinstance(module, nn.Linear) and name != linear[-1])
+                x = module(x.transpose(1, 2)).transpose(1, 2) if norm else module(x)
+                x = x[0] if isinstance(x, tuple) else x
+                if squashed:
+                    x = {"linear": lambda v: v, **vars(torch)}[next(activations)](x)
+            return x
+
+    torch.manual_seed(5)
+    x = torch.randn(BATCH, STEPS, FEATURES)
+    tokens = torch.randint(0, 7, (BATCH, STEPS))
+    outputs = {"x": x.numpy(), "tokens": tokens.numpy()}
+    for name, asked in ROWS.items():
+        model = Network(*asked).eval()
+        torch.save(model.state_dict(), folder / f"{name}.pt")
+        with torch.no_grad():
+            outputs[name] = model(tokens if "embedding" in name else x).numpy()
+    np.savez(folder / "rows.npz", **outputs)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    (rows if sys.argv[2:] == ["rows"] else main)(Path(sys.argv[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import CalibrationError
-from edge_lstm.model import CELLS, ConvWeights, Float64, FloatModel, LstmWeights
+from edge_lstm.model import CELLS, GATES, BidirectionalWeights, CellWeights, ConvWeights, Float64, FloatModel
 from edge_lstm.reference import network, replay
 from edge_lstm_calibration.histogram import Histogram
 from edge_lstm_calibration.observers import Observer, Range, observer
@@ -51,8 +51,8 @@ class Calibration:
 
     Args:
         histograms: by (layer, tensor): x (per channel at layer 0), each gate's pre-activation, c and h; of an LSTM the
-            two terms of c, f·c and i·g; of other cells the rows over_x, over_h and over_reset, where there are any, and
-            what ``step_tensors`` names; (layers, "y") for the head.
+            two terms of c, f·c and i·g; of any but the plain LSTM the rows over_x, over_h and over_reset, where there
+            are any, and what ``step_tensors`` names; (layers, "y") for the head.
         moments: by layer, of the vectors [x | h of the step before], where x of a convolution is all that its rows are
             over; the head's are those of h.
         reset_moments: by layer, of [x | r·h], of a GRU that resets before its product.
@@ -60,6 +60,7 @@ class Calibration:
         observer: its name.
         recordings: (T, C) physical, those that were replayed.
         warnings: what a user must know about this data, one line each.
+        halves: by (layer, half), of a bidirectional layer the same for each half, as the layer of that number.
     """
 
     histograms: dict[Key, Histogram]
@@ -69,6 +70,7 @@ class Calibration:
     observer: str
     recordings: tuple[Array, ...]
     warnings: tuple[str, ...]
+    halves: Mapping[Key, Calibration]
 
     @property
     def steps(self) -> int:
@@ -101,41 +103,68 @@ def calibrate(
     checked = tuple(_checked(np.asarray(r), k, model) for k, r in enumerate(recordings))
     if not sum(len(r) for r in checked):
         raise CalibrationError("there is no calibration data: 0 steps; give at least one recording")
-    histograms: dict[Key, Histogram] = {}
-    moments: dict[int, Moments] = {}
-    reset_moments: dict[int, Moments] = {}
-    held: dict[Key, Array] = {}
-    layers = len(model.layers)
+    watch, scaling = _Watch(model.layers), model.interface.scaling
+    replay(network(model), [scaling.apply(r) for r in checked], model.interface.task.window, watch.tap)
+    warnings = (*_data_warnings(model, checked), *_range_warnings(model, watch.histograms))
 
-    def count(layer: int, name: str, value: Array) -> None:
-        if (layer, name) not in histograms:
-            histograms[layer, name] = Histogram(value.shape[1] if (layer, name) == (0, "x") else 1)
-        histograms[layer, name].add(value)
+    def seen(of: _Watch) -> Calibration:
+        halves = {key: seen(half) for key, half in of.halves.items()}
+        return Calibration(
+            of.histograms, of.moments, of.reset_moments, observe, observer_name, checked, warnings, halves
+        )
 
-    def tap(layer: int, name: str, value: Array) -> None:
+    return seen(watch)
+
+
+class _Watch:
+    """What a tap sees of layers."""
+
+    def __init__(self, layers: Sequence[CellWeights]) -> None:
+        self._layers, self._held = layers, dict[Key, Array]()
+        self.histograms: dict[Key, Histogram] = {}
+        self.moments: dict[int, Moments] = {}
+        self.reset_moments: dict[int, Moments] = {}
+        self.halves: dict[Key, _Watch] = {}
+
+    def tap(self, layer: int, name: str, value: Array) -> None:
+        half, _, tensor = name.rpartition("/")
+        if half:
+            self._of_half(layer, half).tap(layer, tensor, value)
+            return
+        held, moments = self._held, self.moments
         held[layer, name] = value
         if name in _WATCHED:
-            count(layer, name, value)
+            self._count(layer, name, value)
         if name == "h_before":
             x = held.get((layer, "window"), held[layer, "x"])
             moments.setdefault(layer, Moments()).add(np.concatenate([x, value], axis=1))
             if (layer, "reset") in held:
                 both = np.concatenate([x, held[layer, "reset"]], axis=1)
-                reset_moments.setdefault(layer, Moments()).add(both)
-        elif name == "c" and isinstance(model.layers[layer], LstmWeights):
+                self.reset_moments.setdefault(layer, Moments()).add(both)
+        elif name == "c" and _gates(self._layers[layer]) == GATES:
             added = held[layer, "i"] * held[layer, "g"]
-            count(layer, "i·g", added)
-            count(layer, "f·c", value - added)  # without having to know the cell before
+            self._count(layer, "i·g", added)
+            self._count(layer, "f·c", value - added)  # without having to know the cell before
         elif name == "h":
-            for extra, seen in step_tensors(model.layers[layer], lambda each: held[layer, each]).items():
-                count(layer, extra, seen)
-            if layer == layers - 1:
-                moments.setdefault(layers, Moments()).add(value)
+            for extra, seen in step_tensors(self._layers[layer], lambda each: held[layer, each]).items():
+                self._count(layer, extra, seen)
+            if layer == len(self._layers) - 1:
+                moments.setdefault(layer + 1, Moments()).add(value)
 
-    scaling = model.interface.scaling
-    replay(network(model), [scaling.apply(r) for r in checked], model.interface.task.window, tap)
-    warnings = (*_data_warnings(model, checked), *_range_warnings(model, histograms))
-    return Calibration(histograms, moments, reset_moments, observe, observer_name, checked, warnings)
+    def _count(self, layer: int, name: str, value: Array) -> None:
+        if (layer, name) not in self.histograms:
+            self.histograms[layer, name] = Histogram(value.shape[1] if (layer, name) == (0, "x") else 1)
+        self.histograms[layer, name].add(value)
+
+    def _of_half(self, layer: int, name: str) -> _Watch:
+        if (layer, name) not in self.halves:
+            self.halves[layer, name] = _Watch([*self._layers[:layer], getattr(self._layers[layer], name)])
+        return self.halves[layer, name]
+
+
+def _gates(layer: CellWeights) -> tuple[str, ...]:
+    """Of the layer itself, not of its halves."""
+    return () if isinstance(layer, BidirectionalWeights) else layer.gates
 
 
 _WATCHED = {
@@ -183,8 +212,8 @@ def _data_warnings(model: FloatModel, recordings: Sequence[Array]) -> list[str]:
 def _range_warnings(model: FloatModel, histograms: dict[Key, Histogram]) -> list[str]:
     warnings = []
     for layer, weights in enumerate(model.layers):
-        if isinstance(weights, ConvWeights):
-            continue  # whose c is its inputs
+        if isinstance(weights, ConvWeights | BidirectionalWeights):
+            continue  # whose c is inputs
         largest = float(np.abs([histograms[layer, "c"].low, histograms[layer, "c"].high]).max())
         if largest > 100.0:
             warnings.append(

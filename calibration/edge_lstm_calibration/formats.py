@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
-from edge_lstm.model import CellWeights, DenseLayerWeights, DenseWeights, Float64, LstmWeights
+from edge_lstm.model import BidirectionalWeights, CellWeights, DenseLayerWeights, DenseWeights, Float64, LstmWeights
 from edge_lstm_calibration.rows import Columns, hidden_columns, reach_steps, weight_steps
 
 HIDDEN_BITS = range(12, 7, -1)
@@ -97,6 +97,8 @@ def _further(way: _Way, below: Layer, layer: Layer, bits: int) -> _Way:
 
 def _layer_price(layer: Layer, x: Columns, bits: int) -> float:
     """Infinite where a multiplier is out of reach."""
+    if isinstance(layer.weights, BidirectionalWeights):
+        return sum(_layer_price(Layer(half), x, bits) for half in (layer.weights.forward, layer.weights.backward))
     weights, lost = layer.weights, float((HIDDEN_BITS.start - bits) ** 2)
     bias = weights.bias.reshape(-1).astype(np.float64)
     if not isinstance(weights, LstmWeights):
@@ -128,7 +130,8 @@ def _strain(weights: Float64, bias: Float64, columns: Columns) -> float:
 
 def _require_a_way(ways: dict[int, _Way], layer: CellWeights, index: int) -> None:
     if min(price for price, _ in ways.values()) == np.inf:
-        largest = max(float(np.abs(getattr(layer, name)).max()) for name in layer.arrays)
+        halves = (layer.forward, layer.backward) if isinstance(layer, BidirectionalWeights) else (layer,)
+        largest = max(float(np.abs(getattr(half, name)).max()) for half in halves for name in half.arrays)
         raise QuantisationError(
             f"layer {index}: weights up to {largest:.3g} need multipliers beyond the kernels' shifts "
             f"{native.SHIFTS.start}..{native.SHIFTS.stop - 1} in every format of w8a16; check the scaling of the data, "
@@ -144,9 +147,12 @@ def joint_rows(layer: LstmWeights) -> Float64:
 
 def input_columns(layer: CellWeights, largest: Float64, limit: int, hidden_bits: int) -> Columns:
     """Input codes as fine as ``limit`` allows, but no finer than hidden columns in the same sum make use of."""
-    scale = largest / limit
-    if isinstance(layer, LstmWeights):
-        scale = np.maximum(scale, _equal_weight_scale(layer, hidden_bits))
+    scale, halves = largest / limit, [layer]
+    if isinstance(layer, BidirectionalWeights):
+        halves = [layer.forward, layer.backward]
+    equal = [_equal_weight_scale(half, hidden_bits) for half in halves if isinstance(half, LstmWeights)]
+    if equal:
+        scale = np.maximum(scale, np.minimum.reduce(equal))
     return Columns(scale, np.minimum(limit, np.ceil(largest / scale)).astype(np.int64))
 
 

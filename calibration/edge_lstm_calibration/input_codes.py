@@ -43,8 +43,9 @@ class InputCodes:
             # What it remembers before the first sample is zero, which then has to be the code 0.
             high = np.maximum(np.abs(low), np.abs(high))
             low = -high
-        # A channel that never moved gets one scaled unit around it, so that a device's small change does not saturate.
-        width = np.where(high - low < _STILL, 1.0, high - low)
+        # A channel that never moved gets a scaled unit to either side, so that a device's change does not saturate: a
+        # token that calibration did not see is 1.
+        width = np.where(high - low < _STILL, 2.0, high - low)
         return cls((low + high) / 2, width / STEPS)
 
     def encoding(self, scaling: Scaling, lowest: int = -128) -> Encoding:

@@ -1,4 +1,5 @@
-"""GRU, simple RNN, FastGRNN and dense layers in the ``native`` arithmetic: rows over x and rows over h, rounded apart.
+"""Cells other than the plain LSTM, and dense layers, in the ``native`` arithmetic: rows over x and rows over h, rounded
+apart.
 
 Rows saturate: their format holds what calibration saw, with headroom.
 """
@@ -14,16 +15,30 @@ from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
 from edge_lstm.integer import (
     Affine,
+    Int16,
+    NativeCellLayer,
     NativeConv,
     NativeDense,
     NativeFastGrnn,
     NativeGru,
     NativeGruBefore,
-    NativeLayer,
+    NativePeepholeLstm,
     NativeRnn,
+    NativeRnnRelu,
     Scheme,
 )
-from edge_lstm.model import CellWeights, ConvWeights, DenseLayerWeights, FastGrnnWeights, Float32, Float64, GruWeights
+from edge_lstm.model import (
+    ArrayWeights,
+    CellWeights,
+    ConvWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    Float32,
+    Float64,
+    GruWeights,
+    PeepholeLstmWeights,
+    RnnWeights,
+)
 from edge_lstm_calibration.calibrate import Calibration
 from edge_lstm_calibration.input_codes import Moved
 from edge_lstm_calibration.rows import Columns, quantise_blocks
@@ -31,7 +46,6 @@ from edge_lstm_calibration.rows import Columns, quantise_blocks
 HEADROOM = 1.25
 """Rows and hidden states reach this multiple of the largest that calibration saw."""
 
-_MOST_REACH_BITS = 4
 _TINY = 1e-9
 
 
@@ -60,13 +74,24 @@ def reach_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     """The power of two that holds a layer's hidden state: 0 where a cell cannot leave ±1."""
     if isinstance(layer, DenseLayerWeights) and layer.activation in ("linear", "relu"):
         return 15 - _row_bits(layer, calibration, index)
-    if not isinstance(layer, FastGrnnWeights):
+    most = _most_reach_bits(layer)
+    if not most:
         return 0
     largest = HEADROOM * max(float(calibration.largest(index, "h")[0]), _TINY)
-    return int(np.clip(np.ceil(np.log2(largest)), 0, _MOST_REACH_BITS))
+    return int(np.clip(np.ceil(np.log2(largest)), 0, most))
 
 
-def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -> NativeLayer:
+def _most_reach_bits(layer: CellWeights) -> int:
+    if isinstance(layer, FastGrnnWeights):
+        return 4
+    return 7 if _is_rectified(layer) else 0
+
+
+def _is_rectified(layer: CellWeights) -> bool:
+    return isinstance(layer, RnnWeights) and layer.activation == "relu"
+
+
+def quantise_gated(layer: ArrayWeights, calibration: Calibration, place: Place) -> NativeCellLayer:
     """The integers of a layer that is no LSTM.
 
     Raises:
@@ -86,7 +111,7 @@ def quantise_gated(layer: CellWeights, calibration: Calibration, place: Place) -
     return found
 
 
-def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
+def _row_bits(layer: ArrayWeights, calibration: Calibration, index: int) -> int:
     """The finest format that holds what rows gave; pre-activations have twelve bits, more would be lost."""
     names = [name for layer, name in calibration.histograms if layer == index and name.startswith("over_")]
     largest = max(float(calibration.largest(index, name)[0]) for name in names)
@@ -95,15 +120,28 @@ def _row_bits(layer: CellWeights, calibration: Calibration, index: int) -> int:
     return int(np.clip(15 - np.ceil(np.log2(max(HEADROOM * largest, _TINY))), _least_row_bits(layer), 12))
 
 
-def _least_row_bits(layer: CellWeights) -> int:
+def _peepholes(layer: PeepholeLstmWeights) -> tuple[Int16, int]:
+    """Codes and their fraction bits: the finest format that holds the largest.
+
+    Raises:
+        QuantisationError: if none does.
+    """
+    largest = float(np.abs(layer.peephole).max())
+    bits = int(min(15 - np.ceil(np.log2(max(largest, _TINY))), 20))
+    if bits < 6:
+        raise QuantisationError(f"a peephole has the weight {largest:.3g}, integers hold up to 512; train it again")
+    return np.clip(np.rint(layer.peephole * 2.0**bits), -32767, 32767).astype(np.int16), bits
+
+
+def _least_row_bits(layer: ArrayWeights) -> int:
     """Rows that are themselves the hidden state must fit its Q8.23."""
-    return 8 if isinstance(layer, DenseLayerWeights) else 4
+    return 8 if isinstance(layer, DenseLayerWeights) or _is_rectified(layer) else 4
 
 
 class _Rows:
     """The blocks of a layer, with ``row_bits`` fraction bits in what they give."""
 
-    def __init__(self, layer: CellWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
+    def __init__(self, layer: ArrayWeights, calibration: Calibration, place: Place, row_bits: int) -> None:
         self._layer, self._calibration, self._place, self._row_bits = layer, calibration, place, row_bits
         kernel = layer.kernel.astype(np.float64).reshape(-1, layer.columns)
         self._kernel = kernel * place.gain
@@ -111,7 +149,7 @@ class _Rows:
             self._recurrent = layer.recurrent.astype(np.float64).reshape(-1, layer.units)
         self._moved = kernel @ place.offset
 
-    def layer(self) -> NativeLayer:
+    def layer(self) -> NativeCellLayer:
         layer, place = self._layer, self._place
         formats = place.scheme, self._row_bits, place.hidden_bits
         if isinstance(layer, GruWeights):
@@ -123,15 +161,17 @@ class _Rows:
             if isinstance(layer, ConvWeights):
                 return NativeConv((rows,), *formats, *choices, layer.taps)
             return NativeDense((rows,), *formats, *choices)
-        both = self._summed(slice(None), layer.bias[0])
+        both = self._summed(slice(None), layer.bias[: layer.matrices].reshape(-1))
+        if isinstance(layer, PeepholeLstmWeights):
+            return NativePeepholeLstm(both, *formats, *_peepholes(layer))
+        reach = reach_bits(layer, self._calibration, place.index)
         if not isinstance(layer, FastGrnnWeights):
-            return NativeRnn(both, *formats)
+            return NativeRnnRelu(both, *formats, reach) if _is_rectified(layer) else NativeRnn(both, *formats)
         candidate = np.rint((layer.bias[1].astype(np.float64) - layer.bias[0]) * 2.0**self._row_bits)
         zeta, nu = (min(int(np.rint(value * 32768)), 32767) for value in (layer.zeta, layer.nu))
-        reach = reach_bits(layer, self._calibration, place.index)
         return NativeFastGrnn(both, *formats, np.clip(candidate, -32768, 32767), zeta, nu, reach)
 
-    def _gru(self, layer: GruWeights, scheme: Scheme, row_bits: int, hidden_bits: int) -> NativeLayer:
+    def _gru(self, layer: GruWeights, scheme: Scheme, row_bits: int, hidden_bits: int) -> NativeCellLayer:
         units, bias = layer.units, layer.bias.reshape(-1)
         gates, candidate = slice(2 * units), slice(2 * units, 3 * units)
         over_x, over_h = self._summed(gates, bias[gates])

@@ -9,8 +9,19 @@ import numpy as np
 
 from edge_lstm.arithmetic import native
 from edge_lstm.errors import QuantisationError
-from edge_lstm.integer import Affine, Decoding, Encoding, NativeLayer, NativeLstm, NativeModel, Quant, Scheme
-from edge_lstm.model import FloatModel, LstmWeights
+from edge_lstm.integer import (
+    Affine,
+    Decoding,
+    Encoding,
+    NativeBidirectional,
+    NativeCellLayer,
+    NativeLayer,
+    NativeLstm,
+    NativeModel,
+    Quant,
+    Scheme,
+)
+from edge_lstm.model import ArrayWeights, BidirectionalWeights, Float64, FloatModel, LstmWeights
 from edge_lstm_calibration.calibrate import Calibration, Moments
 from edge_lstm_calibration.formats import GATE_GAIN, Layer, choose_formats, input_columns, joint_rows
 from edge_lstm_calibration.input_codes import Folded, InputCodes
@@ -24,6 +35,7 @@ INPUT_HEADROOM = 1.5
 OUTPUT_HEADROOM = 2.0
 NARROW_HIDDEN_BITS = range(7, 13)
 _TINY = 1e-9
+_STILL = 1e-6
 
 
 def quantise_native(
@@ -50,8 +62,8 @@ class _Quantiser:
     def __init__(self, model: FloatModel, calibration: Calibration, compensate: bool) -> None:
         self._float, self._calibration, self._compensate = model, calibration, compensate
 
-    def _moments(self, layer: int) -> Moments | None:
-        return self._calibration.moments[layer] if self._compensate else None
+    def _moments(self, layer: int, calibration: Calibration | None = None) -> Moments | None:
+        return (calibration or self._calibration).moments[layer] if self._compensate else None
 
     def _assemble(self, layers: list[NativeLayer], hidden: Columns, encoding: Encoding) -> NativeModel:
         head, decoding = self._head(hidden)
@@ -74,7 +86,9 @@ class _Wide(_Quantiser):
     """w8a16: int16 codes; an LSTM sums those of x and h side by side in one accumulator."""
 
     def model(self) -> NativeModel:
-        largest = INPUT_HEADROOM * np.maximum(self._calibration.largest(0, "x"), 1e-6)
+        largest = self._calibration.largest(0, "x")
+        # A channel that never moved gets one scaled unit, so that a device's change does not saturate.
+        largest = INPUT_HEADROOM * np.where(largest < _STILL, 1.0, largest)
         layers = [Layer(w, reach_bits(w, self._calibration, k)) for k, w in enumerate(self._float.layers)]
         formats = choose_formats(layers, self._float.head, largest)
         x = input_columns(layers[0].weights, largest, formats.input_limit, formats.hidden_bits[0])
@@ -88,12 +102,22 @@ class _Wide(_Quantiser):
 
     def _layer(self, index: int, x: Columns, hidden: Columns, bits: int) -> NativeLayer:
         layer = self._float.layers[index]
+        if not isinstance(layer, BidirectionalWeights):
+            return self._cell(layer, self._calibration, index, x, hidden, bits)
+        own, seen = hidden.first(layer.forward.units), self._calibration.halves
+        forward = self._cell(layer.forward, seen[index, "forward"], index, x, own, bits)
+        backward = self._cell(layer.backward, seen[index, "backward"], index, x, own, bits)
+        return NativeBidirectional(forward, backward, layer.look_ahead)
+
+    def _cell(
+        self, layer: ArrayWeights, calibration: Calibration, index: int, x: Columns, hidden: Columns, bits: int
+    ) -> NativeCellLayer:
         if not isinstance(layer, LstmWeights):
             plain = np.ones(layer.columns), np.zeros(layer.columns)
             place = Place(index, x.over(layer.span), hidden, *plain, "w8a16", bits, self._compensate)
-            return quantise_gated(layer, self._calibration, place)
+            return quantise_gated(layer, calibration, place)
         gain, bias = np.repeat(GATE_GAIN, layer.units), layer.bias.reshape(-1)
-        rows = quantise_rows(joint_rows(layer), bias, x.beside(hidden), gain, self._moments(index))
+        rows = quantise_rows(joint_rows(layer), bias, x.beside(hidden), gain, self._moments(index, calibration))
         require_shifts(rows, f"layer {index}")
         return NativeLstm((rows,), layer.features, bits)
 
@@ -114,15 +138,32 @@ class _Narrow(_Quantiser):
         for index, layer in enumerate(self._float.layers):
             bits = self._hidden_bits(index)
             hidden = Columns(np.full(layer.units, 2.0**-bits), np.full(layer.units, 128))
-            if isinstance(layer, LstmWeights):
-                folded = Folded.of(layer, self._calibration, index, *reading)
-                layers.append(NativeLstm(self._blocks(index, folded, x, hidden), layer.features, bits))
+            if isinstance(layer, BidirectionalWeights):
+                own, seen = hidden.first(layer.forward.units), self._calibration.halves
+                forward = self._cell(layer.forward, seen[index, "forward"], index, x, own, bits, reading)
+                backward = self._cell(layer.backward, seen[index, "backward"], index, x, own, bits, reading)
+                layers.append(NativeBidirectional(forward, backward, layer.look_ahead))
             else:
-                gain, offset = (np.tile(part, layer.span) for part in reading)
-                place = Place(index, x.over(layer.span), hidden, gain, offset, "w8a8", bits, self._compensate)
-                layers.append(quantise_gated(layer, self._calibration, place))
+                layers.append(self._cell(layer, self._calibration, index, x, hidden, bits, reading))
             x, reading = hidden, (np.ones(layer.units), np.zeros(layer.units))
         return self._assemble(layers, x, codes.encoding(self._float.interface.scaling, -127))
+
+    def _cell(
+        self,
+        layer: ArrayWeights,
+        calibration: Calibration,
+        index: int,
+        x: Columns,
+        hidden: Columns,
+        bits: int,
+        reading: tuple[Float64, Float64],
+    ) -> NativeCellLayer:
+        if isinstance(layer, LstmWeights):
+            folded = Folded.of(layer, calibration, index, *reading)
+            return NativeLstm(self._blocks(index, folded, x, hidden), layer.features, bits)
+        gain, offset = (np.tile(part, layer.span) for part in reading)
+        place = Place(index, x.over(layer.span), hidden, gain, offset, "w8a8", bits, self._compensate)
+        return quantise_gated(layer, calibration, place)
 
     def _hidden_bits(self, index: int) -> int:
         """The finest format whose int8 codes hold the calibrated hidden states."""

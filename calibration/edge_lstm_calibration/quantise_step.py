@@ -16,7 +16,10 @@ from edge_lstm.integer import Decoding, Quant, TfliteDense
 from edge_lstm.integer_step import (
     DENSE_OUTPUTS,
     FINE_STEPS,
+    PEEPHOLE_GATES,
     TANH_OUTPUT,
+    StepBidirectional,
+    StepCellLayer,
     StepConv,
     StepDense,
     StepFastGrnn,
@@ -25,11 +28,15 @@ from edge_lstm.integer_step import (
     StepLayer,
     StepLstm,
     StepModel,
+    StepPeepholeLstm,
     StepRnn,
-    passed_on,
+    StepRnnRelu,
+    joint,
 )
 from edge_lstm.model import (
     GATES,
+    ArrayWeights,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -38,6 +45,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
 )
 from edge_lstm_calibration.calibrate import Calibration
@@ -47,6 +55,7 @@ from edge_lstm_calibration.quantise_tflite import asymmetric, symmetric_scale
 from edge_lstm_calibration.rounding import compensates, round_to_nearest, round_with_compensation
 
 _CODES = 127
+_TINY = 1e-9
 _ALMOST = 0.02
 """Part of a step's code by which a product may leave its range before it gets coarser codes."""
 
@@ -61,10 +70,14 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     layers: list[StepLayer] = []
     for index, (layer, own) in enumerate(zip(model.layers, hidden, strict=True)):
         source = below if isinstance(layer, DenseLayerWeights) else own
-        once = _reading(layer.features, below, source) if layers else codes.reading(source)
-        reading = np.tile(once[0], layer.span), np.tile(once[1], layer.span)
-        rows = _Rows.of(layer, calibration, index, source, reading, compensate)
-        layers.append(_QUANTISERS[type(layer)](layer, rows))
+        reading = _reading(layer.features, below, source) if layers else codes.reading(source)
+        place = index, source, reading, compensate
+        if isinstance(layer, BidirectionalWeights):
+            forward = _cell(layer.forward, calibration.halves[index, "forward"], *place)
+            backward = _cell(layer.backward, calibration.halves[index, "backward"], *place)
+            layers.append(StepBidirectional(forward, backward, layer.look_ahead))
+        else:
+            layers.append(_cell(layer, calibration, *place))
         below = own
     last = len(model.layers)
     moments = calibration.moments[last]
@@ -77,6 +90,19 @@ def quantise_step(model: FloatModel, calibration: Calibration, rounding: str = "
     )
     decoding = Decoding(head.output.scale, head.output.zero)
     return StepModel(tuple(layers), head, codes.encoding(model.interface.scaling), decoding, model.interface)
+
+
+def _cell(
+    layer: ArrayWeights,
+    calibration: Calibration,
+    index: int,
+    source: Quant,
+    reading: tuple[Float64, Float64],
+    compensate: bool,
+) -> StepCellLayer:
+    gain, offset = (np.tile(part, layer.span) for part in reading)
+    rows = _Rows.of(layer, calibration, index, source, (gain, offset), compensate)
+    return _QUANTISERS[type(layer)](layer, rows)
 
 
 def _hidden_states(model: FloatModel, calibration: Calibration) -> list[Quant]:
@@ -95,13 +121,17 @@ def _given(layer: CellWeights) -> Quant | None:
     """The quantisation that an operator demands of h."""
     if isinstance(layer, DenseLayerWeights):
         return DENSE_OUTPUTS[layer.activation][1]
-    return TANH_OUTPUT if isinstance(layer, RnnWeights) else None
+    if isinstance(layer, BidirectionalWeights):
+        return _given(layer.forward)
+    return TANH_OUTPUT if isinstance(layer, RnnWeights) and layer.activation == "tanh" else None
 
 
 def _reading(units: int, below: Quant, above: Quant) -> tuple[Float64, Float64]:
     """How a layer reads h of the one below: gain and offset."""
-    factor = 1.0 if below == above else passed_on(below, above)
-    return np.full(units, 1.0 / factor), np.zeros(units)
+    if below == above:
+        return np.ones(units), np.zeros(units)
+    at = joint(below, above)
+    return np.full(units, 1.0 / at.factor), np.full(units, -at.lift / at.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +157,7 @@ class _Rows:
     @classmethod
     def of(
         cls,
-        layer: CellWeights,
+        layer: ArrayWeights,
         calibration: Calibration,
         index: int,
         source: Quant,
@@ -152,9 +182,9 @@ class _Rows:
         """Of a tensor that calibration has seen."""
         return asymmetric(self.calibration.range(self.index, tensor))
 
-    def gate(self, k: int, name: str) -> TfliteDense:
-        """The rows of one gate."""
-        return _block(self.weights[k], self.bias[k], self.source, self.quant(f"{name}_pre"), self.moved)
+    def gate(self, k: int, name: str, target: str = "") -> TfliteDense:
+        """The rows of one gate: its pre-activation, or another tensor that they give."""
+        return _block(self.weights[k], self.bias[k], self.source, self.quant(target or f"{name}_pre"), self.moved)
 
     def negated(self, name: str) -> Quant:
         """Of a tensor's opposite."""
@@ -173,12 +203,22 @@ def coarse_codes(hidden: Quant, span: Range) -> Quant:
     return Quant(hidden.scale * max(steps, 1))
 
 
-def _lstm(_layer: LstmWeights, rows: _Rows) -> StepLayer:
+def _lstm(_layer: LstmWeights, rows: _Rows) -> StepCellLayer:
     gates = tuple(rows.gate(k, gate) for k, gate in enumerate(GATES))
     return StepLstm(gates, *(rows.quant(name) for name in ("f·c", "i·g", "c")))
 
 
-def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
+def _peephole_lstm(layer: PeepholeLstmWeights, rows: _Rows) -> StepCellLayer:
+    targets = {gate: f"{gate}_pre" if gate == "g" else f"{gate}_rows" for gate in GATES}
+    gates = tuple(rows.gate(k, gate, targets[gate]) for k, gate in enumerate(GATES))
+    quants = [Quant(max(float(np.abs(each).max()), _TINY) / _CODES) for each in layer.peephole]
+    codes = [np.rint(each / quant.scale) for each, quant in zip(layer.peephole, quants, strict=True)]
+    seen, pre = ([rows.quant(name.format(gate)) for gate in PEEPHOLE_GATES] for name in ("p·c_{}", "{}_pre"))
+    kept, added, cell = (rows.quant(name) for name in ("f·c", "i·g", "c"))
+    return StepPeepholeLstm(gates, kept, added, cell, np.stack(codes), *quants, *seen, *pre)
+
+
+def _gru(layer: GruWeights, rows: _Rows) -> StepCellLayer:
     update = _block(-rows.weights[0], -rows.bias[0], rows.source, rows.negated("z_pre"), rows.moved)
     away, coarse = rows.quant("h-n"), rows.coarse("u·(h-n)")
     gates = update, rows.gate(1, "r")
@@ -194,11 +234,13 @@ def _gru(layer: GruWeights, rows: _Rows) -> StepLayer:
     return StepGru((*gates, *halves), rows.quant("r·n_over_h"), rows.quant("n_pre"), away, coarse)
 
 
-def _rnn(_layer: RnnWeights, rows: _Rows) -> StepLayer:
-    return StepRnn((rows.gate(0, "n"),))
+def _rnn(layer: RnnWeights, rows: _Rows) -> StepCellLayer:
+    if layer.activation == "tanh":
+        return StepRnn((rows.gate(0, "n"),))
+    return StepRnnRelu((_block(rows.weights[0], rows.bias[0], rows.source, rows.source, rows.moved),))
 
 
-def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
+def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepCellLayer:
     squashed = DENSE_OUTPUTS[layer.activation][1] is not None
     # Without an operator behind it the block ends where h does, a rectified one at 0.
     target = rows.quant("n_pre" if squashed else "h")
@@ -208,7 +250,7 @@ def _dense(layer: DenseLayerWeights, rows: _Rows) -> StepLayer:
     return StepDense(gates, layer.activation)
 
 
-def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
+def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepCellLayer:
     targets = [rows.negated(f"{gate}_pre") for gate in layer.gates]
     gates = _blocks(-rows.weights[0], -rows.bias, rows.source, targets, rows.moved)
     pull = float(layer.nu)
@@ -223,8 +265,9 @@ def _fastgrnn(layer: FastGrnnWeights, rows: _Rows) -> StepLayer:
     )
 
 
-_QUANTISERS: dict[type, Callable[[Any, _Rows], StepLayer]] = {
+_QUANTISERS: dict[type, Callable[[Any, _Rows], StepCellLayer]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,

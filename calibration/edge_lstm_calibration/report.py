@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.arithmetic import native
-from edge_lstm.integer import Arithmetic, IntegerModel, NativeDense, NativeLayer, NativeModel, TfliteLstm
+from edge_lstm.integer import (
+    Arithmetic,
+    IntegerModel,
+    NativeBidirectional,
+    NativeCellLayer,
+    NativeDense,
+    NativeLayer,
+    NativeModel,
+    NativeRnnRelu,
+    TfliteLstm,
+)
 from edge_lstm.model import CELLS, GATES, FloatModel
 from edge_lstm.reference import Network, network, replay
 
@@ -50,11 +60,12 @@ def error_report(
     exact = _collect(network(model), scaled, window)
     codes = _collect(network(integer, arithmetic), [integer.encoding.encode(r) for r in chosen], window)
     rows = [_row(key, exact[key], codes[key], code) for key, code in tensor_codes(integer).items()]
-    gates = [row for row in rows if row["tensor"] in _PRE and row["snr_db"] is not None]
+    gates = [row for row in rows if row["tensor"].rpartition("/")[2] in _PRE and row["snr_db"] is not None]
     worst = min(gates, key=lambda row: row["snr_db"], default=None)
     return {
         "tensors": rows,
-        "worst_gate": worst and {"layer": worst["layer"], "gate": worst["tensor"][0], "snr_db": worst["snr_db"]},
+        "worst_gate": worst
+        and {"layer": worst["layer"], "gate": worst["tensor"].removesuffix("_pre"), "snr_db": worst["snr_db"]},
         "steps": sum(len(r) for r in chosen),
     }
 
@@ -66,16 +77,25 @@ def tensor_codes(model: IntegerModel) -> dict[Key, Code]:
     """What the codes of every tensor of a step stand for, by (layer, tensor) in the order they are computed."""
     codes: dict[Key, Code] = {}
     for index, layer in enumerate(model.layers):
-        of_layer = _fused_codes(layer) if isinstance(layer, TfliteLstm) else _native_codes(layer)
+        of_layer = _fused_codes(layer) if isinstance(layer, TfliteLstm) else _codes_of(layer)
         codes |= {(index, name): code for name, code in of_layer.items()}
     low, high = (-32768, 32767) if isinstance(model, NativeModel) else (-128, 127)
     codes[len(model.layers), "y"] = Code(model.decoding.scale, model.decoding.zero, low, high)
     return codes
 
 
-def _native_codes(layer: NativeLayer) -> dict[str, Code]:
+def _codes_of(layer: NativeLayer) -> dict[str, Code]:
+    if not isinstance(layer, NativeBidirectional):
+        return _native_codes(layer)
+    halves = {"forward": _native_codes(layer.forward), "backward": _native_codes(layer.backward)}
+    hidden = {"h": halves["forward"]["h"]}
+    return {f"{name}/{tensor}": code for name, half in halves.items() for tensor, code in half.items()} | hidden
+
+
+def _native_codes(layer: NativeCellLayer) -> dict[str, Code]:
     # A pre-activation whose tanh is taken is held twice.
-    doubled = {"g", "n"} if not isinstance(layer, NativeDense) or layer.activation == "tanh" else set()
+    plain = isinstance(layer, NativeRnnRelu) or (isinstance(layer, NativeDense) and layer.activation != "tanh")
+    doubled = set() if plain else {"g", "n"}
     codes = {f"{gate}_pre": _pre(2 if gate in doubled else 1) for gate in layer.gates}
     low = -128 if layer.scheme == "w8a8" else -layer.hidden_limit
     high = 127 if layer.scheme == "w8a8" else layer.hidden_limit

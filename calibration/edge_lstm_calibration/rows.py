@@ -48,6 +48,9 @@ class Columns:
     def beside(self, other: Columns) -> Columns:
         return Columns(np.concatenate([self.scale, other.scale]), np.concatenate([self.limit, other.limit]))
 
+    def first(self, count: int) -> Columns:
+        return Columns(self.scale[:count], self.limit[:count])
+
     def over(self, steps: int) -> Columns:
         """Those of as many steps side by side."""
         return Columns(np.tile(self.scale, steps), np.tile(self.limit, steps))

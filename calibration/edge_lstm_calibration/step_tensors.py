@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from edge_lstm.model import CellWeights, FastGrnnWeights, GruWeights
+from edge_lstm.model import CellWeights, FastGrnnWeights, GruWeights, PeepholeLstmWeights
 
 Array = NDArray[Any]
 Told = Callable[[str], Array]
@@ -33,5 +34,15 @@ def _fastgrnn(layer: FastGrnnWeights, told: Told) -> dict[str, Array]:
     return {"h-ζ·n": away, "u·(h-ζ·n)": (1 - told("z")) * away}
 
 
-_MADE: dict[type, Callable[[Any, Told], dict[str, Array]]] = {GruWeights: _gru, FastGrnnWeights: _fastgrnn}
+def _peephole_lstm(_layer: PeepholeLstmWeights, told: Told) -> dict[str, Array]:
+    seen = dict(zip("ifo", np.split(told("p·c"), 3, axis=1), strict=True))
+    rows = {gate: told(f"{gate}_pre") - seen[gate] for gate in seen}
+    return {f"p·c_{gate}": each for gate, each in seen.items()} | {f"{gate}_rows": each for gate, each in rows.items()}
+
+
+_MADE: dict[type, Callable[[Any, Told], dict[str, Array]]] = {
+    GruWeights: _gru,
+    FastGrnnWeights: _fastgrnn,
+    PeepholeLstmWeights: _peephole_lstm,
+}
 """Cell → its tensors; those without a row have none."""

@@ -14,6 +14,7 @@ hidden state in full precision in c, from which h is rounded; up(v) = sat16(v <<
     a = sat16((m · (A x + B)) >> s)     d = sat16((m · (D h + E)) >> s)       h = (c + 2**(22 - hf)) >> (23 - hf)
 
     rnn       n = tanh(up(2(a + d)))                                          c = n << 8
+    rnn-relu  c = clamp(max(a + d, 0) << (23 - b), ±2**(23 + reach))
     gru       z, r = σ(up(a + d))       n = tanh(up(2(a + (r·d + 2**14 >> 15))))
     gru-before                          n = tanh(up(2(a + d')))               d' = rows over (r·h + 2**14) >> 15
     both      c = (n << 8) + ((z·(c - (n << 8)) >> 16) << 1)
@@ -22,6 +23,11 @@ hidden state in full precision in c, from which h is rounded; up(v) = sat16(v <<
     dense     c = σ(up(a)) << 8,  tanh(up(2a)) << 8,  clamp(a << (23 - b), ±2**(23 + reach)), or of max(a, 0) for relu
 
 A dense layer does not keep its c. A convolution is a dense layer whose x is the codes of its last steps side by side.
+
+The LSTM with peepholes is one of these in its rows, and for the rest the LSTM above: i and f see c, o the new c. A step
+of it is, with s = peephole_bits - 5 ::
+
+    i, f, o = σ(sat16((a + d << (12 - b)) + ((p·c >> 16) + 2**(s - 1) >> s)))         g = tanh(up(2(a + d)))
 
 Every shift is arithmetic (floor); the rounding half of the requantisation is in B. This module and the C kernels
 are the only two places where these rules are written, and they give equal bytes.
@@ -105,9 +111,15 @@ def update_cell(f: Int32, c: Int32, i: Int32, g: Int32) -> Int32:
     return np.asarray(np.clip(doubled, -CELL_LIMIT, CELL_LIMIT - 1), np.int32)
 
 
-def rows_to_z(rows: Int32, row_bits: int) -> Int32:
-    """Rows, or sums of them, in ``row_bits`` fraction bits → pre-activations Q3.12."""
-    return saturate16(np.asarray(rows << (12 - row_bits), np.int32))
+def rows_to_z(rows: Int32, row_bits: int, seen: Any = 0) -> Int32:
+    """Rows, or sums of them, in ``row_bits`` fraction bits, and Q.12 that is added → pre-activations Q3.12."""
+    return saturate16(np.asarray((rows << (12 - row_bits)) + seen, np.int32))
+
+
+def seen_through(peephole: Int32, c: Int32, peephole_bits: int) -> Int32:
+    """What a gate sees of the cell, Q.12: int16 weights in Q.peephole_bits times c, rounded."""
+    shift = peephole_bits - 5  # the product above 16 bits has peephole_bits + 23 - 16 fraction bits
+    return np.asarray((_product_above(peephole, c) + (1 << (shift - 1))) >> shift, np.int32)
 
 
 def reset_product(r: Int32, v: Int32) -> Int32:
@@ -129,12 +141,12 @@ def leak(z: Int32, c: Int32, n: Int32, zeta: int, nu: int, reach_bits: int) -> I
 
 
 def _product_above(gate: Int32, value: Int32) -> Int32:
-    """``gate·value >> 16`` of 15 and 32 bits, without 64 bits."""
+    """``gate·value >> 16`` of 15 bits and a sign and of 32 bits, without 64 bits."""
     return np.asarray(gate * (value >> 16) + ((gate * (value & 0xFFFF)) >> 16), np.int32)
 
 
 def widen_rows(rows: Int32, row_bits: int, reach_bits: int) -> Int32:
-    """Rows of 8 fraction bits or more as a hidden state, Q8.23, saturated at ±2**reach_bits."""
+    """Rows of 8 fraction bits or more, or sums of two from 0, as a hidden state, Q8.23, saturated at ±2**reach_bits."""
     limit = 1 << (CELL_FRACTION_BITS + reach_bits)
     return np.asarray(np.clip(rows << (CELL_FRACTION_BITS - row_bits), -limit, limit), np.int32)
 

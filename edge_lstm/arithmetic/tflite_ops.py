@@ -1,12 +1,13 @@
 """The int8 operators of the explicit-state step model, exactly as the runtimes compute them without delegates.
 
-ADD, SUB and MUL are the same everywhere. FULLY_CONNECTED, LOGISTIC and TANH have two arithmetics, ``tflite``
+ADD and SUB are the same everywhere. FULLY_CONNECTED, LOGISTIC, TANH and MUL have two arithmetics, ``tflite``
 (tflite-runtime, LiteRT) and ``tflm``; small FULLY_CONNECTED blocks have two more on Arm. Codes are int64 arrays; every
 result is clamped to int8.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from edge_lstm.arithmetic.gemmlowp32 import ALL_INT8
 from edge_lstm.integer import Int64, Quant, TfliteDense
 
 _ADD_LEFT_SHIFT = 20
+Operator = Callable[[Any, Quant, Any, Quant, Quant], Int64]
 TfliteArithmetic = Literal["tflite", "tflm", "tflite-arm", "litert-arm"]
 """Rows of ``edge_lstm.arithmetic.fused.RULES``."""
 
@@ -44,16 +46,20 @@ class FullyConnected:
         return clamp8(self._requantise(accumulator, self._multiplier) + self._zero)
 
 
-def mul(a: Any, a_quant: Quant, b: Any, b_quant: Quant, target: Quant) -> Int64:
-    """Product of two tensors."""
-    product = (np.asarray(a, np.int64) - a_quant.zero) * (np.asarray(b, np.int64) - b_quant.zero)
-    multiplier = _mul_multiplier(a_quant.scale, b_quant.scale, target.scale)
-    return clamp8(multiply_by_quantised_multiplier(product, multiplier) + target.zero)
+def mul_of(arithmetic: TfliteArithmetic) -> Operator:
+    """Product of two tensors: (codes, quantisation, codes, quantisation, quantisation of the product) → codes.
 
+    The kernels form ``a · b / product`` of the scales, ``tflm`` in float64, all others in float32; so one product in
+    many thousands is rounded to the other side.
+    """
+    wide = np.float64 if arithmetic == "tflm" else np.float32
 
-def _mul_multiplier(a: float, b: float, target: float) -> tuple[int, int]:
-    """The kernel forms ``a · b / target`` in float32 and widens the result."""
-    return quantise_multiplier(float(np.float32(a) * np.float32(b) / np.float32(target)))
+    def mul(a: Any, a_quant: Quant, b: Any, b_quant: Quant, target: Quant) -> Int64:
+        product = (np.asarray(a, np.int64) - a_quant.zero) * (np.asarray(b, np.int64) - b_quant.zero)
+        scale = wide(a_quant.scale) * wide(b_quant.scale) / wide(target.scale)
+        return clamp8(multiply_by_quantised_multiplier(product, quantise_multiplier(float(scale))) + target.zero)
+
+    return mul
 
 
 def add(a: Any, a_quant: Quant, b: Any, b_quant: Quant, target: Quant) -> Int64:

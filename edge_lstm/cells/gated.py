@@ -1,8 +1,10 @@
-"""GRU, simple RNN, FastGRNN, dense, convolution in floating point; their equations are in ``edge_lstm.cell_weights``.
+"""Cells other than the plain LSTM, dense, convolution in floating point; their equations are in
+``edge_lstm.cell_weights``.
 
 Besides what every cell tells a tap, these tell ``over_x`` and ``over_h``: the rows over x and over h before they are
-added, because integers saturate each by itself; a GRU that resets before its product tells ``reset``, which is r·h; and
-a convolution ``window``, its last inputs side by side.
+added, because integers saturate each by itself; a GRU that resets before its product tells ``reset``, which is r·h; an
+LSTM with peepholes ``p·c``, those of i, f and o side by side; and a convolution ``window``, its last inputs side by
+side.
 """
 
 from __future__ import annotations
@@ -13,13 +15,22 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.cells.common import Array, CellTap, report, sigmoid
-from edge_lstm.model import ConvWeights, DenseLayerWeights, FastGrnnWeights, GruWeights, RnnWeights
+from edge_lstm.model import (
+    GATES,
+    ConvWeights,
+    DenseLayerWeights,
+    FastGrnnWeights,
+    GruWeights,
+    PeepholeLstmWeights,
+    RecurrentWeights,
+    RnnWeights,
+)
 
 
 class _FloatCell:
-    """What the three share, in float64, on (B, F) scaled inputs."""
+    """What they share, in float64, on (B, F) scaled inputs."""
 
-    def __init__(self, weights: GruWeights | RnnWeights | FastGrnnWeights) -> None:
+    def __init__(self, weights: RecurrentWeights) -> None:
         self.units = weights.units
         self._kernel = weights.kernel.astype(np.float64).reshape(-1, weights.features).T
         self._recurrent = weights.recurrent.astype(np.float64).reshape(-1, weights.units).T
@@ -58,12 +69,39 @@ class FloatGru(_FloatCell):
         return h_new, h_new
 
 
+class FloatPeepholeLstm(_FloatCell):
+    def __init__(self, weights: PeepholeLstmWeights) -> None:
+        super().__init__(weights)
+        self._peephole = weights.peephole.astype(np.float64)
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        over_x, over_h = x @ self._kernel + self._bias.reshape(-1), h @ self._recurrent
+        z_i, z_f, z_g, z_o = np.split(over_x + over_h, 4, axis=1)
+        z_i, z_f = z_i + self._peephole[0] * c, z_f + self._peephole[1] * c
+        i, f, g = sigmoid(z_i), sigmoid(z_f), np.tanh(z_g)
+        c_new = f * c + i * g
+        z_o = z_o + self._peephole[2] * c_new
+        o = sigmoid(z_o)
+        h_new = o * np.tanh(c_new)
+        if tap is not None:
+            _tell_rows(tap, over_x, over_h)
+            tap(
+                "p·c", np.concatenate([p * seen for p, seen in zip(self._peephole, (c, c, c_new), strict=True)], axis=1)
+            )
+            report(tap, GATES, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
+        return h_new, c_new
+
+
 class FloatRnn(_FloatCell):
+    def __init__(self, weights: RnnWeights) -> None:
+        super().__init__(weights)
+        self._activation = ACTIVATIONS[weights.activation]
+
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c  # carries nothing beyond h
         over_x, over_h = x @ self._kernel + self._bias[0], h @ self._recurrent
         pre = over_x + over_h
-        h_new = np.tanh(pre)
+        h_new = self._activation(pre)
         if tap is not None:
             _tell_rows(tap, over_x, over_h)
             report(tap, RnnWeights.gates, x, h, (pre,), (h_new,), h_new, h_new)

@@ -21,6 +21,7 @@ from edge_lstm.integer_step import (
     FINE_STEPS,
     SIGMOID_OUTPUT,
     TANH_OUTPUT,
+    Joint,
     StepConv,
     StepDense,
     StepFastGrnn,
@@ -28,6 +29,7 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepRnn,
+    StepRnnRelu,
     constant,
 )
 
@@ -41,26 +43,37 @@ def tabulated(operator: Table, a: Quant, b: Quant, target: Quant) -> Table:
     return lambda left, right: table[left + 128, right + 128]
 
 
-def times_constant(source: Quant, value: float, target: Quant) -> Table:
+def times_constant(mul: ops.Operator, source: Quant, value: float, target: Quant) -> Table:
     """MUL by a number, looked up."""
     code, quant = constant(value)
-    table = ops.mul(ALL_INT8, source, np.int64(code), quant, target)
+    table = mul(ALL_INT8, source, np.int64(code), quant, target)
     return lambda codes: table[codes + 128]
+
+
+def joined(at: Joint, below: Quant, arithmetic: ops.TfliteArithmetic) -> Table:
+    """x of a layer from h of the one below, looked up."""
+    times = times_constant(ops.mul_of(arithmetic), below, at.factor, at.product)
+    if not at.lift:
+        return times
+    code, quant = constant(at.lift)
+    table = ops.add(ALL_INT8, at.product, np.int64(code), quant, at.source)
+    return lambda codes: table[times(codes) + 128]
 
 
 class Move:
     """What (h, c) becomes when it gives up a·b: see ``edge_lstm.integer_step``.
 
     Args:
+        mul: the product of the arithmetic.
         a, b: quantisations of the factors.
         hidden: that of h.
         coarse: that of the product; None where fine codes hold it.
     """
 
-    def __init__(self, a: Quant, b: Quant, hidden: Quant, coarse: Quant | None) -> None:
+    def __init__(self, mul: ops.Operator, a: Quant, b: Quant, hidden: Quant, coarse: Quant | None) -> None:
         fine, whole = Quant(hidden.scale / FINE_STEPS), Quant(hidden.scale)
-        self._coarse = None if coarse is None else _Coarse(a, b, hidden, coarse, fine)
-        self._small = tabulated(ops.mul, a, b, fine)
+        self._coarse = None if coarse is None else _Coarse(mul, a, b, hidden, coarse, fine)
+        self._small = tabulated(mul, a, b, fine)
         self._rest = tabulated(ops.sub, fine, fine, fine)
         self._add = tabulated(ops.add, hidden, fine, hidden)
         self._moved = tabulated(ops.sub, hidden, hidden, whole)
@@ -77,9 +90,9 @@ class Move:
 class _Coarse:
     """What h gives up at once: as much of the product as fine codes do not hold."""
 
-    def __init__(self, a: Quant, b: Quant, hidden: Quant, coarse: Quant, fine: Quant) -> None:
-        self._large = tabulated(ops.mul, a, b, coarse)
-        self._held = times_constant(coarse, 1.0, fine)
+    def __init__(self, mul: ops.Operator, a: Quant, b: Quant, hidden: Quant, coarse: Quant, fine: Quant) -> None:
+        self._large = tabulated(mul, a, b, coarse)
+        self._held = times_constant(mul, coarse, 1.0, fine)
         self._excess = tabulated(ops.sub, coarse, fine, coarse)
         self._give_up = tabulated(ops.sub, hidden, coarse, hidden)
 
@@ -105,13 +118,14 @@ class StepGruCell(_GatedStep):
         self._update, self._reset, *candidate = [ops.FullyConnected(block, arithmetic) for block in layer.gates]
         self._sigmoids = [ops.sigmoid_table(gate.output, SIGMOID_OUTPUT, arithmetic) for gate in layer.gates[:2]]
         self._candidate: _ResetAfter | _ResetBefore
+        mul = ops.mul_of(arithmetic)
         if isinstance(layer, StepGru):
-            self._candidate, pre = _ResetAfter(layer, *candidate), layer.candidate
+            self._candidate, pre = _ResetAfter(mul, layer, *candidate), layer.candidate
         else:
-            self._candidate, pre = _ResetBefore(layer, *candidate), layer.gates[2].output
+            self._candidate, pre = _ResetBefore(mul, layer, *candidate), layer.gates[2].output
         self._tanh = ops.tanh_table(pre, TANH_OUTPUT, arithmetic)
         self._away = tabulated(ops.sub, layer.hidden, TANH_OUTPUT, layer.away)
-        self._move = Move(SIGMOID_OUTPUT, layer.away, layer.hidden, layer.coarse)
+        self._move = Move(mul, SIGMOID_OUTPUT, layer.away, layer.hidden, layer.coarse)
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         joint = np.concatenate([x, h], axis=1)
@@ -128,9 +142,11 @@ class StepGruCell(_GatedStep):
 class _ResetAfter:
     """Pre-activation of the candidate: the reset gate scales the rows over h."""
 
-    def __init__(self, layer: StepGru, over_x: ops.FullyConnected, over_h: ops.FullyConnected) -> None:
+    def __init__(
+        self, mul: ops.Operator, layer: StepGru, over_x: ops.FullyConnected, over_h: ops.FullyConnected
+    ) -> None:
         self._over_x, self._over_h = over_x, over_h
-        self._scale = tabulated(ops.mul, SIGMOID_OUTPUT, layer.gates[3].output, layer.reset)
+        self._scale = tabulated(mul, SIGMOID_OUTPUT, layer.gates[3].output, layer.reset)
         self._sum = tabulated(ops.add, layer.gates[2].output, layer.reset, layer.candidate)
 
     def __call__(self, x: Array, h: Array, r: Array) -> Array:
@@ -140,8 +156,8 @@ class _ResetAfter:
 class _ResetBefore:
     """Pre-activation of the candidate: the reset gate scales h."""
 
-    def __init__(self, layer: StepGruBefore, rows: ops.FullyConnected) -> None:
-        self._rows, self._scale = rows, tabulated(ops.mul, SIGMOID_OUTPUT, layer.hidden, layer.hidden)
+    def __init__(self, mul: ops.Operator, layer: StepGruBefore, rows: ops.FullyConnected) -> None:
+        self._rows, self._scale = rows, tabulated(mul, SIGMOID_OUTPUT, layer.hidden, layer.hidden)
 
     def __call__(self, x: Array, h: Array, r: Array) -> Array:
         return self._rows(np.concatenate([x, self._scale(r, h)], axis=1))
@@ -150,11 +166,12 @@ class _ResetBefore:
 class StepRnnCell(_GatedStep):
     """Its c is its h: it carries nothing else."""
 
-    def __init__(self, layer: StepRnn, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
+    def __init__(self, layer: StepRnn | StepRnnRelu, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
         super().__init__(layer)
         (block,) = layer.gates
         self._rows = ops.FullyConnected(block, arithmetic)
-        self._tanh = ops.tanh_table(block.output, TANH_OUTPUT, arithmetic)
+        squashed = isinstance(layer, StepRnn)
+        self._table = ops.tanh_table(block.output, TANH_OUTPUT, arithmetic) if squashed else ALL_INT8
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         h, _ = super().zero_state(batch)
@@ -163,7 +180,7 @@ class StepRnnCell(_GatedStep):
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c
         pre = self._rows(np.concatenate([x, h], axis=1))
-        h_new = self._tanh[pre + 128]
+        h_new = self._table[pre + 128]
         if tap is not None:
             report(tap, StepRnn.rows, x, h, (pre,), (h_new,), h_new, h_new)
         return h_new, h_new
@@ -225,12 +242,12 @@ class StepFastGrnnCell(_GatedStep):
         update, candidate = (block.output for block in layer.gates)
         self._sigmoid = ops.sigmoid_table(update, SIGMOID_OUTPUT, arithmetic)
         self._tanh = ops.tanh_table(candidate, TANH_OUTPUT, arithmetic)
-        self._scaled = times_constant(TANH_OUTPUT, layer.zeta, layer.scaled)
+        self._scaled = times_constant(ops.mul_of(arithmetic), TANH_OUTPUT, layer.zeta, layer.scaled)
         self._away = tabulated(ops.add, layer.hidden, layer.scaled, layer.away)
-        self._move = Move(SIGMOID_OUTPUT, layer.away, layer.hidden, layer.coarse)
+        self._move = Move(ops.mul_of(arithmetic), SIGMOID_OUTPUT, layer.away, layer.hidden, layer.coarse)
         code, pull = constant(layer.nu)
         self._nu = np.array(code)
-        self._pull = Move(pull, TANH_OUTPUT, layer.hidden, layer.coarse_pull)
+        self._pull = Move(ops.mul_of(arithmetic), pull, TANH_OUTPUT, layer.hidden, layer.coarse_pull)
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         joint = np.concatenate([x, h], axis=1)

@@ -1,4 +1,4 @@
-"""The LSTM cell of the explicit-state step model, operator by operator."""
+"""The LSTM cell of the explicit-state step model, without and with peepholes, operator by operator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_lstm.arithmetic import tflite_ops as ops
 from edge_lstm.arithmetic.gemmlowp32 import ALL_INT8
 from edge_lstm.cells.common import CellTap
 from edge_lstm.integer import Quant
-from edge_lstm.integer_step import SIGMOID_OUTPUT, TANH_OUTPUT, StepLstm
+from edge_lstm.integer_step import PEEPHOLE_GATES, SIGMOID_OUTPUT, TANH_OUTPUT, StepLstm, StepPeepholeLstm
 from edge_lstm.model import GATES
 
 Array = NDArray[Any]
@@ -30,14 +30,16 @@ class StepCell:
     def __init__(self, layer: StepLstm, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
         self.units, self._hidden_zero, self._cell_zero = layer.units, layer.hidden.zero, layer.cell.zero
         self._rows = [ops.FullyConnected(block, arithmetic) for block in layer.gates]
-        self._squash = [
-            table(block.output, output, arithmetic) for block, (table, output) in zip(layer.gates, _SQUASH, strict=True)
-        ]
+        self._squash = {
+            gate: table(layer.pre(gate), output, arithmetic)
+            for gate, (table, output) in zip(GATES, _SQUASH, strict=True)
+        }
         self._squash_cell = ops.tanh_table(layer.cell, TANH_OUTPUT, arithmetic)
-        self._keep = _tabulated(ops.mul, SIGMOID_OUTPUT, layer.cell, layer.kept)
-        self._admit = _tabulated(ops.mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.added)
+        self._mul = ops.mul_of(arithmetic)
+        self._keep = _tabulated(self._mul, SIGMOID_OUTPUT, layer.cell, layer.kept)
+        self._admit = _tabulated(self._mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.added)
         self._sum = _tabulated(ops.add, layer.kept, layer.added, layer.cell)
-        self._expose = _tabulated(ops.mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.hidden)
+        self._expose = _tabulated(self._mul, SIGMOID_OUTPUT, TANH_OUTPUT, layer.hidden)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         shape = (batch, self.units)
@@ -45,17 +47,41 @@ class StepCell:
 
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         joint = np.concatenate([x, h], axis=1)
-        pre = [rows(joint) for rows in self._rows]
-        i, f, g, o = (table[z + 128] for table, z in zip(self._squash, pre, strict=True))
+        z_i, z_f, z_g, o_rows = (rows(joint) for rows in self._rows)
+        z_i, z_f = self._seeing("i", z_i, c), self._seeing("f", z_f, c)
+        i, f, g = (self._squash[gate][z + 128] for gate, z in (("i", z_i), ("f", z_f), ("g", z_g)))
         kept = self._keep[f + 128, c + 128]
         added = self._admit[i + 128, g + 128]
         c_new = self._sum[kept + 128, added + 128]
+        z_o = self._seeing("o", o_rows, c_new)
+        o = self._squash["o"][z_o + 128]
         h_new = self._expose[o + 128, self._squash_cell[c_new + 128] + 128]
         if tap is not None:
             names = ("x", "h_before", *(f"{gate}_pre" for gate in GATES), *GATES, "c", "h")
-            for name, value in zip(names, (x, h, *pre, i, f, g, o, c_new, h_new), strict=True):
+            for name, value in zip(names, (x, h, z_i, z_f, z_g, z_o, i, f, g, o, c_new, h_new), strict=True):
                 tap(name, value)
         return h_new, c_new
+
+    def _seeing(self, gate: str, rows: Array, c: Array) -> Array:  # noqa: ARG002 - a gate sees the cell by a peephole alone
+        """The pre-activation of a gate."""
+        return rows
+
+
+class StepPeepholeCell(StepCell):
+    """The same; three gates see the cell."""
+
+    def __init__(self, layer: StepPeepholeLstm, arithmetic: ops.TfliteArithmetic = "tflite") -> None:
+        super().__init__(layer, arithmetic)
+        self._peepholes = {}
+        for gate in PEEPHOLE_GATES:
+            codes, quant, seen = layer.peepholes(gate)
+            times = _tabulated(self._mul, quant, layer.cell, seen)
+            plus = _tabulated(ops.add, layer.gates[GATES.index(gate)].output, seen, layer.pre(gate))
+            self._peepholes[gate] = codes.astype(np.int64), times, plus
+
+    def _seeing(self, gate: str, rows: Array, c: Array) -> Array:
+        codes, times, plus = self._peepholes[gate]
+        return np.asarray(plus[rows + 128, times[codes + 128, c + 128] + 128])
 
 
 def _tabulated(operator: Callable[..., Array], a: Quant, b: Quant, target: Quant) -> Array:

@@ -1,4 +1,6 @@
-"""GRU, simple RNN, FastGRNN, dense, convolution in ``edge_lstm.arithmetic.native``, where their steps are written."""
+"""Cells other than the plain LSTM, dense, convolution in ``edge_lstm.arithmetic.native``, where their steps are
+written.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from edge_lstm.integer import (
     NativeFastGrnn,
     NativeGru,
     NativeGruBefore,
+    NativePeepholeLstm,
     NativeRnn,
+    NativeRnnRelu,
 )
 
 
@@ -66,6 +70,31 @@ class NativeGruCell(_NativeCell):
         return native.reset_product(r, d_n)
 
 
+class NativePeepholeLstmCell(_NativeCell):
+    def __init__(self, layer: NativePeepholeLstm) -> None:
+        super().__init__(layer)
+        self._bits, self._peephole = layer.peephole_bits, layer.peephole.astype(np.int32)
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        a, d = self._rows(x, h)
+        i_rows, f_rows, g_rows, o_rows = np.split(a + d, 4, axis=1)
+        p_i, p_f, p_o = self._peephole
+        z_i, z_f, z_g = self._seeing(i_rows, p_i, c), self._seeing(f_rows, p_f, c), self._pre(2 * g_rows)
+        i, f, g = _sigmoid(z_i), _sigmoid(z_f), _tanh(z_g)
+        c_new = native.update_cell(f, c, i, g)
+        z_o = self._seeing(o_rows, p_o, c_new)
+        o = _sigmoid(z_o)
+        narrow = self._layer.scheme == "w8a8"
+        h_new = native.update_hidden(o, native.squash_cell(c_new), self._layer.hidden_bits, narrow)
+        if tap is not None:
+            report(tap, self._layer.gates, x, h, (z_i, z_f, z_g, z_o), (i, f, g, o), c_new, h_new)
+        return h_new, c_new
+
+    def _seeing(self, rows: Array, peephole: Int32, c: Array) -> Int32:
+        seen = native.seen_through(peephole, np.asarray(c, np.int32), self._bits)
+        return native.rows_to_z(rows, self._layer.row_bits, seen)
+
+
 class NativeRnnCell(_NativeCell):
     def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
         del c  # carries nothing beyond h
@@ -76,6 +105,22 @@ class NativeRnnCell(_NativeCell):
         h_new = self._show(c_new)
         if tap is not None:
             report(tap, self._layer.gates, x, h, (pre,), (n,), c_new, h_new)
+        return h_new, c_new
+
+
+class NativeRnnReluCell(_NativeCell):
+    def __init__(self, layer: NativeRnnRelu) -> None:
+        super().__init__(layer)
+        self._reach_bits = layer.reach_bits
+
+    def step(self, h: Array, c: Array, x: Array, tap: CellTap | None = None) -> tuple[Array, Array]:
+        del c  # carries nothing beyond h
+        a, d = self._rows(x, h)
+        c_new = native.widen_rows(_relu(a + d), self._layer.row_bits, self._reach_bits)
+        h_new = self._show(c_new)
+        if tap is not None:
+            pre = self._pre(a + d)
+            report(tap, self._layer.gates, x, h, (pre,), (_relu(pre),), c_new, h_new)
         return h_new, c_new
 
 
@@ -159,7 +204,9 @@ def _tanh(doubled: Int32) -> Int32:
 NATIVE_STEPS: dict[type, Callable[[Any], Cell]] = {
     NativeGru: NativeGruCell,
     NativeGruBefore: NativeGruCell,
+    NativePeepholeLstm: NativePeepholeLstmCell,
     NativeRnn: NativeRnnCell,
+    NativeRnnRelu: NativeRnnReluCell,
     NativeFastGrnn: NativeFastGrnnCell,
     NativeDense: NativeDenseLayer,
     NativeConv: NativeConvLayer,

@@ -14,11 +14,13 @@ from edge_lstm.cells.gated_step import (
     StepFastGrnnCell,
     StepGruCell,
     StepRnnCell,
-    times_constant,
+    joined,
 )
-from edge_lstm.cells.lstm_step import StepCell
+from edge_lstm.cells.look_ahead import LookAhead
+from edge_lstm.cells.lstm_step import StepCell, StepPeepholeCell
 from edge_lstm.integer import Quant
 from edge_lstm.integer_step import (
+    StepBidirectional,
     StepConv,
     StepDense,
     StepFastGrnn,
@@ -26,15 +28,19 @@ from edge_lstm.integer_step import (
     StepGruBefore,
     StepLayer,
     StepLstm,
+    StepPeepholeLstm,
     StepRnn,
-    passed_on,
+    StepRnnRelu,
+    joint,
 )
 
 STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
     StepLstm: StepCell,
+    StepPeepholeLstm: StepPeepholeCell,
     StepGru: StepGruCell,
     StepGruBefore: StepGruCell,
     StepRnn: StepRnnCell,
+    StepRnnRelu: StepRnnCell,
     StepFastGrnn: StepFastGrnnCell,
     StepDense: StepDenseCell,
     StepConv: StepConvCell,
@@ -42,20 +48,31 @@ STEP_CELLS: dict[type, Callable[[Any, TfliteArithmetic], Cell]] = {
 """The step of each kind of layer."""
 
 
+def _look_ahead(layer: StepBidirectional, arithmetic: TfliteArithmetic) -> Cell:
+    forward, backward = (STEP_CELLS[type(half)](half, arithmetic) for half in (layer.forward, layer.backward))
+    options: Any = {"carries_c": "c" in layer.state, "still": layer.source.zero}
+    return LookAhead(forward, backward, layer.features, layer.look_ahead, **options)
+
+
+STEP_CELLS[StepBidirectional] = _look_ahead
+
+
 def step_cells(layers: Sequence[StepLayer], arithmetic: TfliteArithmetic) -> list[Cell]:
     """The cells of a model, each of which takes the codes of the one below."""
     first, *others = (STEP_CELLS[type(layer)](layer, arithmetic) for layer in layers)
     joints = [(below.hidden, above.source) for below, above in pairwise(layers)]
-    above = [cell if a == b else _Requantised(cell, a, b) for cell, (a, b) in zip(others, joints, strict=True)]
+    above = [
+        cell if a == b else _Requantised(cell, a, b, arithmetic) for cell, (a, b) in zip(others, joints, strict=True)
+    ]
     return [first, *above]
 
 
 class _Requantised:
     """A cell above one that has another quantisation of h."""
 
-    def __init__(self, cell: Cell, below: Quant, own: Quant) -> None:
+    def __init__(self, cell: Cell, below: Quant, own: Quant, arithmetic: TfliteArithmetic) -> None:
         self.units, self._cell = cell.units, cell
-        self._to_own = times_constant(below, passed_on(below, own), own)
+        self._to_own = joined(joint(below, own), below, arithmetic)
 
     def zero_state(self, batch: int) -> tuple[Array, Array]:
         return self._cell.zero_state(batch)

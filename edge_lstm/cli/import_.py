@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edge_lstm.importers.compare import Compared
     from edge_lstm.importers.network import Row
-    from edge_lstm.model import FloatModel
+    from edge_lstm.model import FloatModel, RnnActivation
 
 
 def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...] | None:
@@ -49,6 +49,23 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
 @click.option(
     "--rate", "rate_hz", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Rate of the samples."
 )
+@click.option(
+    "--nonlinearity",
+    type=click.Choice(["tanh", "relu"]),
+    help="What the simple RNNs of a PyTorch state dict squash with, which it does not say.  [default: tanh]",
+)
+@click.option(
+    "--activations",
+    metavar="A,B,…",
+    callback=_names,
+    help="Of a PyTorch state dict: what squashes behind each linear layer but the head, linear if nothing does.",
+)
+@click.option(
+    "--look-ahead",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Steps that each bidirectional layer looks ahead, by which what the model says is late.",
+)
 @click.option("--no-compare", is_flag=True, help="Do not run the original beside the import.")
 @options.as_json
 @options.quiet
@@ -59,6 +76,9 @@ def import_(
     file: Path,
     output: Path | None,
     check: bool,
+    nonlinearity: RnnActivation | None,
+    activations: tuple[str, ...] | None,
+    look_ahead: int | None,
     no_compare: bool,
     as_json: bool,
     quiet: bool,
@@ -77,11 +97,15 @@ def import_(
     from edge_lstm.importers.compare import Compared, compare
     from edge_lstm.importers.given import Given
     from edge_lstm.importers.interface import float_model
+    from edge_lstm.importers.look_ahead import with_look_ahead
     from edge_lstm.importers.network import lint, network_of
+    from edge_lstm.importers.nonlinearity import with_nonlinearity
+    from edge_lstm.importers.untold import told
     from edge_lstm.modelfile import save_model
     from edge_lstm.pipeline import refuse_foreign
 
-    chain = read(file)
+    chain = told(with_nonlinearity(read(file), nonlinearity), activations)
+    chain = with_look_ahead(chain, look_ahead)
     if check:
         context.exit(_print_check(lint(chain), as_json))
     if output is None:
@@ -124,6 +148,9 @@ def _stack(model: FloatModel) -> str:
 def _said(compared: Compared) -> str:
     if compared.error is None:
         return f"not compared: {compared.not_run}"
+    if compared.late:
+        at = f"{compared.late} steps before the end of {compared.sequences} sequences of {compared.steps} steps"
+        return f"equal to {compared.runtime} within {compared.error:.1e} of the largest output, {at}"
     near = (
         f"as near to {compared.runtime} as its rounding lets it be, {compared.error:.2f} of the outputs' deviation"
         if compared.rounded

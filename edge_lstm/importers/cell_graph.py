@@ -18,9 +18,19 @@ from numpy.typing import NDArray
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.limits import MOST_UNITS
-from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnWeights
+from edge_lstm.model import (
+    FastGrnnWeights,
+    GruWeights,
+    LstmWeights,
+    PeepholeLstmWeights,
+    RecurrentWeights,
+    RnnActivation,
+    RnnWeights,
+)
 
 Key = Hashable
+
+NO_CELL = "is a loop whose body is no LSTM or GRU of tanh and sigmoid, nor an RNN of tanh or relu; train one"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +49,7 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Squashed:
-    """``sigmoid`` or ``tanh`` of something."""
+    """``sigmoid``, ``tanh`` or ``relu`` of something."""
 
     name: str
     of: Expression
@@ -169,7 +179,9 @@ class Algebra:
     def step(self, hidden: Expression) -> Step | None:
         """The cell whose new hidden state an expression is; None if it is none that we have. Asked again, the same."""
         if id(hidden) not in self._steps:
-            found = next(filter(None, (find(hidden) for find in (self._lstm, self._gru, self._rnn))), None)
+            found = next(
+                filter(None, (find(hidden) for find in (self._lstm, self._gru, self._rnn, self._fastgrnn))), None
+            )
             self._steps[id(hidden)] = hidden, found
         return self._steps[id(hidden)][1]
 
@@ -181,9 +193,13 @@ class Algebra:
             for forget, before in _orders(kept, Product) if kept is not None else ((None, None),):
                 for i, g in _orders(added, Product):
                     if _is(i, "sigmoid") and _is(g, "tanh") and (forget is None or _is(forget, "sigmoid")):
-                        found = _gates([i.of, forget and forget.of, g.of, out.of])
+                        cell, key = squashed.of, _key(before)
+                        seeing = [_without_peephole(gate and gate.of, key, cell) for gate in (i, forget, out)]
+                        i_rows, f_rows, o_rows = (rows for rows, _ in seeing)
+                        found = _gates([i_rows, f_rows, g.of, o_rows])
                         if found is not None:
-                            return Step(LstmWeights(*found.arrays), found.x, found.h, squashed.of, before)
+                            weights = _lstm_weights(found.arrays, [peephole for _, peephole in seeing])
+                            return Step(weights, found.x, found.h, cell, before)
         return None
 
     def _gru(self, hidden: Expression) -> Step | None:
@@ -219,8 +235,53 @@ class Algebra:
         return None
 
     def _rnn(self, hidden: Expression) -> Step | None:
-        found = _gates([hidden.of]) if isinstance(hidden, Squashed) and hidden.name == "tanh" else None
-        return Step(RnnWeights(*found.arrays), found.x, found.h) if found is not None else None
+        activation = _RNN_ACTIVATIONS.get(hidden.name) if isinstance(hidden, Squashed) else None
+        if activation is None or not isinstance(hidden, Squashed):
+            return None
+        found = _gates([hidden.of])
+        return Step(RnnWeights(*found.arrays, activation), found.x, found.h) if found is not None else None
+
+    def _fastgrnn(self, hidden: Expression) -> Step | None:
+        """z·h + ((ζ + ν) - ζ z)·n, as edge-lstm writes it."""
+        for kept, added in _orders(hidden, Sum):
+            for update, before in _orders(kept, Product):
+                for share, candidate in _orders(added, Product):
+                    h = _key(before)
+                    if not (_is(update, "sigmoid") and _is(candidate, "tanh") and isinstance(h, tuple)):
+                        continue
+                    found, numbers = _gates([update.of, candidate.of]), _zeta_and_nu(share, update)
+                    if found is not None and numbers is not None and found.h == h:
+                        kernel, recurrent, bias = found.arrays
+                        if np.array_equal(*kernel) and np.array_equal(*recurrent):
+                            return Step(FastGrnnWeights(kernel[:1], recurrent[:1], bias, *numbers), found.x, h)
+        return None
+
+
+_RNN_ACTIVATIONS: dict[str, RnnActivation] = {"tanh": "tanh", "relu": "relu"}
+
+
+def _zeta_and_nu(share: Any, update: Squashed) -> tuple[float, float] | None:
+    """Of ``(ζ + ν) - ζ z`` with one ζ and one ν for all units."""
+    for total, minus in _orders(share, Sum):
+        for sign, scaled in _orders(minus, Product):
+            for zeta, gate in _orders(scaled, Product):
+                numbers = [_one_number(value) for value in (total, sign, zeta)]
+                if gate is update and None not in numbers and numbers[1] == -1:
+                    total_, _, zeta_ = (float(number or 0) for number in numbers)
+                    nu = total_ - zeta_  # of a sum that was rounded to float32
+                    return zeta_, 0.0 if abs(nu) < _ROUNDING else nu
+    return None
+
+
+_ROUNDING = 2.0**-23
+"""Of a number up to 2 in float32."""
+
+
+def _one_number(value: Any) -> float | None:
+    """The constant that all units have; None if it is none."""
+    if not isinstance(value, Linear) or value.terms or np.ptp(value.constant) != 0:
+        return None
+    return float(value.constant.flat[0])
 
 
 def _is(value: Any, name: str) -> bool:
@@ -244,6 +305,28 @@ def _summands(value: Expression) -> tuple[Expression | None, Expression]:
             ):
                 return one, other
     return None, value
+
+
+def _without_peephole(gate: Any, before: Key, cell: Expression) -> tuple[Any, Array | None]:
+    """The rows of a gate, and the weights of what it sees besides: the cell of the key ``before``, or the new one."""
+    if isinstance(gate, Linear) and before is not None and before in gate.terms:
+        matrix = _dense(gate.terms[before], gate.width)
+        diagonal = np.diagonal(matrix)
+        if matrix.shape == (gate.width, gate.width) and not (matrix - np.diag(diagonal)).any():
+            terms = {key: each for key, each in gate.terms.items() if key != before}
+            return Linear(gate.width, terms, gate.constant), diagonal
+    for rows, product in _orders(gate, Sum):
+        for factor, seen in _orders(product, Product):
+            if isinstance(rows, Linear) and isinstance(factor, Linear) and not factor.terms and seen is cell:
+                return rows, np.broadcast_to(factor.constant, (rows.width,))
+    return gate, None
+
+
+def _lstm_weights(arrays: tuple[Any, Any, Any], peepholes: list[Array | None]) -> LstmWeights | PeepholeLstmWeights:
+    if all(each is None for each in peepholes):
+        return LstmWeights(*arrays)
+    nothing = np.zeros(arrays[0].shape[1])
+    return PeepholeLstmWeights(*arrays, _float32([nothing if each is None else each for each in peepholes]))
 
 
 def _is_rest(value: Any, update: Squashed) -> bool:

@@ -11,18 +11,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_lstm.importers.chain import Array, single
-from edge_lstm.model import GruWeights, LstmWeights, RecurrentWeights, RnnWeights
+from edge_lstm.model import (
+    BidirectionalWeights,
+    GruWeights,
+    LstmWeights,
+    PeepholeLstmWeights,
+    RecurrentWeights,
+    RnnActivation,
+    RnnWeights,
+)
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """Cell → gates, which other programs keep above each other. FastGRNN is not here: no program has a layer of it."""
 
 NAMES = {
     "lstm": "LSTM",
+    "lstm-peephole": "LSTM with peepholes",
     "gru": "GRU",
     "rnn": "simple RNN",
     "fastgrnn": "FastGRNN",
     "dense": "dense layer",
     "conv": "convolution",
+    "bidirectional": "bidirectional layer",
 }
 """Cell → what people call it."""
 
@@ -44,7 +54,23 @@ class Rows:
     recurrent_bias: Array
 
 
-def cell_weights(cell: str, rows: Rows, order: tuple[int, ...], reset_after: bool = True) -> RecurrentWeights:
+@dataclass(frozen=True)
+class Choice:
+    """What a program leaves open of a cell.
+
+    Args:
+        reset_after: of a GRU, whether it resets after the product.
+        activation: of a simple RNN.
+    """
+
+    reset_after: bool = True
+    activation: RnnActivation = "tanh"
+
+
+USUAL = Choice()
+
+
+def cell_weights(cell: str, rows: Rows, order: tuple[int, ...], choice: Choice = USUAL) -> RecurrentWeights:
     """The layer as ours, where ``order`` finds among the gates of ``rows`` those of the cell here.
 
     Two biases are one where they are only ever added. The exception is the candidate of a GRU that resets after the
@@ -60,33 +86,46 @@ def cell_weights(cell: str, rows: Rows, order: tuple[int, ...], reset_after: boo
     bias, over_h = (
         np.asarray(values, np.float64).reshape(len(gates), units)[gates] for values in (rows.bias, rows.recurrent_bias)
     )
-    return _MADE[cell](kernel, recurrent, bias, over_h, reset_after)
+    return _MADE[cell](kernel, recurrent, bias, over_h, choice)
 
 
-def _lstm(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _reset_after: bool) -> RecurrentWeights:
+def _lstm(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _choice: Choice) -> RecurrentWeights:
     return LstmWeights(kernel, recurrent, single(bias + over_h))
 
 
-def _rnn(kernel: Array, recurrent: Array, bias: Array, over_h: Array, _reset_after: bool) -> RecurrentWeights:
-    return RnnWeights(kernel, recurrent, single(bias + over_h))
+def _rnn(kernel: Array, recurrent: Array, bias: Array, over_h: Array, choice: Choice) -> RecurrentWeights:
+    return RnnWeights(kernel, recurrent, single(bias + over_h), choice.activation)
 
 
-def _gru(kernel: Array, recurrent: Array, bias: Array, over_h: Array, reset_after: bool) -> RecurrentWeights:
+def _gru(kernel: Array, recurrent: Array, bias: Array, over_h: Array, choice: Choice) -> RecurrentWeights:
     added, scaled = over_h.copy(), np.zeros_like(over_h[2])
-    if reset_after:
+    if choice.reset_after:
         added[2], scaled = 0, over_h[2]
-    return GruWeights(kernel, recurrent, single(bias + added), single(scaled), reset_after)
+    return GruWeights(kernel, recurrent, single(bias + added), single(scaled), choice.reset_after)
 
 
-_MADE: dict[str, Callable[[Array, Array, Array, Array, bool], RecurrentWeights]] = {
+_MADE: dict[str, Callable[[Array, Array, Array, Array, Choice], RecurrentWeights]] = {
     "lstm": _lstm,
     "gru": _gru,
     "rnn": _rnn,
 }
 
 
-def described(weights: RecurrentWeights) -> str:
+def with_peepholes(plain: LstmWeights, peephole: Array) -> RecurrentWeights:
+    """An LSTM whose gates i, f, o see the cell through (3, H) weights; the plain one where they are all 0."""
+    if not peephole.any():
+        return plain
+    return PeepholeLstmWeights(plain.kernel, plain.recurrent, plain.bias, single(peephole))
+
+
+def described(weights: RecurrentWeights | BidirectionalWeights) -> str:
     """What to know of a layer, in a few words."""
+    if isinstance(weights, BidirectionalWeights):
+        return f"{described(weights.forward)} each way, {weights.look_ahead} steps late"
     if isinstance(weights, GruWeights):
         return f"{weights.units} units, reset {'after' if weights.reset_after else 'before'} the product"
+    if isinstance(weights, PeepholeLstmWeights):
+        return f"{weights.units} units, peepholes"
+    if isinstance(weights, RnnWeights) and weights.activation != "tanh":
+        return f"{weights.units} units, {weights.activation}"
     return f"{weights.units} units"

@@ -5,8 +5,8 @@ Shapes use F = features of a layer's input, O = outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.given import NOTHING, Given
-from edge_lstm.model import DenseLayerWeights, DenseWeights, RecurrentWeights
+from edge_lstm.model import BidirectionalWeights, DenseLayerWeights, DenseWeights, RecurrentWeights
 
 Array = NDArray[Any]
 
@@ -33,8 +33,16 @@ class Normalise:
 class Recurrent:
     """A recurrent layer; ``every_step`` says whether it hands on all of its hidden states or the last alone."""
 
-    weights: RecurrentWeights
+    weights: RecurrentWeights | BidirectionalWeights
     every_step: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BothWays:
+    """A bidirectional layer, its hidden states side by side at every step."""
+
+    forward: RecurrentWeights
+    backward: RecurrentWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +80,23 @@ class Activation:
     name: Literal["softmax", "sigmoid", "relu", "tanh"]
 
 
-Does = Normalise | Recurrent | DenseLayer | Convolution | LastStep | DenseWeights | Stretch | Activation
+@dataclass(frozen=True)
+class Largest:
+    """At the end: which output is the largest, a label. A stream tells it anyway, so the model keeps the outputs."""
+
+
+Does = (
+    Normalise
+    | Recurrent
+    | BothWays
+    | DenseLayer
+    | Convolution
+    | LastStep
+    | DenseWeights
+    | Stretch
+    | Activation
+    | Largest
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +143,8 @@ class Chain:
         said: what the file says of itself.
         rounded: whether the original computes with quantised numbers, so that the import can only be near it.
         grid: of its input, where that is quantised.
+        tokens: of a file whose input is whole numbers below this; None if it is samples. Ours are one-hot rows then.
+        untold: place of a part that stands for an activation which the file does not say → what to do about it.
     """
 
     format: str
@@ -133,6 +159,8 @@ class Chain:
     said: Given = NOTHING
     rounded: bool = False
     grid: Grid | None = None
+    tokens: int | None = None
+    untold: Mapping[int, str] = field(default_factory=dict)
 
 
 def part(name: str, kind: str, build: Callable[[], Does | None], note: str = "") -> Part:

@@ -15,6 +15,7 @@ import numpy as np
 from edge_lstm.errors import VerificationError
 from edge_lstm.importers import saved_model
 from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain, Grid
+from edge_lstm.importers.look_ahead import is_whole_at_its_end
 from edge_lstm.importers.network import Found
 from edge_lstm.model import FloatModel
 from edge_lstm.reference import network, replay
@@ -40,6 +41,8 @@ class Compared:
         error: the largest difference over the largest output; None if it was not compared.
         rounded: whether the original rounds to 8 bits, and the error is root mean square over the outputs' deviation.
         not_run: why not.
+        late: steps that the model looks ahead. What it says at the end of a sequence is what the original, which knows
+            the whole sequence, says of as many steps before; nothing else is alike.
     """
 
     runtime: str
@@ -48,6 +51,7 @@ class Compared:
     error: float | None = None
     not_run: str = ""
     rounded: bool = False
+    late: int = 0
 
 
 class _CannotRunError(Exception):
@@ -63,14 +67,15 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     run = _RUNTIMES.get(chain.format)
     if run is None:
         return Compared("torch", not_run="a state dict holds no program that a runtime could run")
-    steps, batch = chain.steps or _STEPS, chain.batch or _BATCH
-    scaled = np.random.default_rng(0).normal(0, 1, (batch, steps, len(model.interface.channels)))
-    physical = model.interface.scaling.undo(scaled).astype(np.float32)
-    if chain.grid is not None:
-        physical = _on(chain.grid, scaled)
+    steps, batch, late = chain.steps or _STEPS, chain.batch or _BATCH, model.interface.look_ahead
+    if late and not is_whole_at_its_end(model):
+        return Compared(chain.format, not_run="what is behind a layer that looks ahead never sees a whole sequence")
+    if late >= steps:
+        return Compared(chain.format, not_run=f"it looks ahead by {late} steps, the original takes {steps}")
+    question, physical = _questions(chain, model, (batch, steps))
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
     try:
-        runtime, answer = run(path, physical.transpose(order), _zeros(chain, batch))
+        runtime, answer = run(path, question.transpose(order), _zeros(chain, batch))
     except _CannotRunError as refusal:
         return Compared(chain.format, not_run=str(refusal))
     if answer is None:
@@ -79,13 +84,30 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     distance, bound, of = (
         (_deviation, ROUNDED_BOUND, "their deviation") if chain.rounded else (_distance, BOUND, "the largest")
     )
-    error = max(distance(ours, theirs) for ours in outputs_as_in_file(found, model, physical))
+    pairs = ((ours, theirs) for ours in outputs_as_in_file(found, model, physical))
+    if late:
+        pairs = ((ours[:, -1], whole[:, -1 - late]) for ours, whole in pairs)
+    error = max(distance(*(_at_labels(*pair) if found.label else pair)) for pair in pairs)
     if not error <= bound:
         raise VerificationError(
             f"{path}: {runtime} computes other outputs, {error:.1e} of {of} away, the limit is {bound:.0e}; "
             "please report it with the file"
         )
-    return Compared(runtime, batch, steps, error, rounded=chain.rounded)
+    return Compared(runtime, batch, steps, error, rounded=chain.rounded, late=late)
+
+
+def _questions(chain: Chain, model: FloatModel, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Random inputs of the original, (B, T, F) or tokens (B, T), and the same for ours."""
+    rng = np.random.default_rng(0)
+    if chain.tokens:
+        tokens = rng.integers(0, chain.tokens, shape, dtype=np.int32)
+        return tokens, np.eye(chain.tokens, dtype=np.float32)[tokens]
+    scaled = rng.normal(0, 1, (*shape, len(model.interface.channels)))
+    if chain.grid is not None:
+        physical = _on(chain.grid, scaled)
+    else:
+        physical = model.interface.scaling.undo(scaled).astype(np.float32)
+    return physical, physical
 
 
 def _on(grid: Grid, scaled: Array) -> Array:
@@ -124,6 +146,15 @@ def _as_file_gives(outputs: Array, found: Found) -> Array:
     if found.probabilities == "sigmoid":
         outputs = outputs[..., 1:]
     return outputs if found.every_step else outputs[:, -1]
+
+
+def _at_labels(ours: Array, labels: Array) -> tuple[Array, Array]:
+    """Our outputs in the places that an original says, and our largest: as far apart as the label is wrong."""
+    places = np.rint(labels).astype(np.int64)
+    if places.size != ours[..., 0].size or places.min() < 0 or places.max() >= ours.shape[-1]:
+        raise VerificationError(f"the original gives labels of shape {labels.shape}, not ours; please report it")
+    at = np.take_along_axis(ours, places.reshape((*ours.shape[:-1], 1)), axis=-1)
+    return at, ours.max(axis=-1, keepdims=True)
 
 
 def _in_order(answer: Array, axes: tuple[str, ...] | None) -> Array:
@@ -180,7 +211,12 @@ def _onnx_reference(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[
     """The evaluator of the package onnx, which is slow, and computes layout 1."""
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(str(path))
+    try:
+        evaluator = ReferenceEvaluator(str(path))
+    except RuntimeError as error:  # of an activation that it has not, such as the Relu of an RNN
+        raise _CannotRunError(f"onnx.reference cannot run it ({error})") from error
+    if any(a.name == "input_forget" and a.i for node in evaluator.proto_.graph.node for a in node.attribute):
+        raise _CannotRunError("no runtime has input_forget in layout 1")
     kinds = dict(zip(evaluator.input_names, evaluator.input_types, strict=True))
     inputs = {
         name: states.get(name, x).astype(_ELEMENTS.get(kind.tensor_type.elem_type, np.float32))
@@ -189,8 +225,11 @@ def _onnx_reference(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[
     return "onnx.reference", np.asarray(evaluator.run(None, inputs)[0])
 
 
-_ELEMENTS = {11: np.float64, 10: np.float16}
-_NUMBERS = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+_ELEMENTS = {11: np.float64, 10: np.float16, 7: np.int64, 6: np.int32}
+_NUMBERS = {
+    **{"tensor(double)": np.float64, "tensor(float16)": np.float16},
+    **{"tensor(int64)": np.int64, "tensor(int32)": np.int32},
+}
 
 
 def _keras(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[str, Array | None]:

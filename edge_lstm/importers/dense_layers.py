@@ -12,6 +12,7 @@ from edge_lstm.importers.chain import (
     Activation,
     Convolution,
     DenseLayer,
+    Largest,
     LastStep,
     Part,
     Recurrent,
@@ -31,7 +32,26 @@ def with_dense_layers(parts: Sequence[Part]) -> list[Part]:
         does = made[k].does
         if isinstance(does, Convolution) or (isinstance(does, DenseWeights) and k != weighty[-1]):
             _take_in(made, k, does)
+    if weighty and isinstance(made[weighty[-1]].does, DenseWeights):
+        _squashed_head(made, weighty[-1])
     return made
+
+
+def _squashed_head(parts: list[Part], place: int) -> None:
+    """A head whose outputs are squashed each by itself is a layer; before a label, what changes no order is nothing.
+
+    One sigmoid alone stays: it is the probability of the second of two labels.
+    """
+    head = parts[place].does
+    behind = range(place + 1, len(parts))
+    k = next((k for k in behind if not isinstance(parts[k].does, LastStep | Stretch | None)), place)
+    squash = parts[k].does
+    if not isinstance(squash, Activation) or squash.name not in _SQUASHING or not isinstance(head, DenseWeights):
+        return
+    if squash.name in _RISING and any(isinstance(part.does, Largest) for part in parts):
+        parts[k] = replace(parts[k], does=None, note="changes nothing in which output is the largest")
+    elif squash.name != "sigmoid" or head.outputs > 1:
+        _take_in(parts, place, head)
 
 
 def _take_in(parts: list[Part], place: int, rows: DenseWeights | Convolution) -> None:
@@ -60,7 +80,7 @@ def _take_in(parts: list[Part], place: int, rows: DenseWeights | Convolution) ->
         parts[place] = replace(parts[place], does=DenseLayer(DenseLayerWeights(*arrays)), note=note)
 
 
-_SQUASHING = ("relu", "tanh", "sigmoid")
+_SQUASHING, _RISING = ("relu", "tanh", "sigmoid"), ("tanh", "sigmoid")
 _BETWEEN = f"only {', '.join(_SQUASHING)} can be there"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_lstm.errors import ProjectError
 from edge_lstm.importers.chain import Chain
+from edge_lstm.importers.embedding import CHANNEL
 from edge_lstm.importers.given import Given
 from edge_lstm.importers.network import Found, folded, network_of
 from edge_lstm.model import FloatModel, Interface, Task, TaskKind
@@ -21,7 +22,8 @@ def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tup
         ProjectError: if what the user says does not fit it.
     """
     found, given = network_of(chain, path), given.over(chain.said)
-    channels = _named("channels", given.channels, found.layers[0].features, "channel")
+    stem = CHANNEL if chain.tokens else "channel"
+    channels = _named("channels", given.channels, found.layers[0].features, stem)
     task = _task(found, given, channels, None if chain.carried else chain.steps)
     head, target_scaling = found.head, found.target_scaling
     if task.predicts_labels:
@@ -35,17 +37,13 @@ def float_model(chain: Chain, given: Given, path: Path) -> tuple[FloatModel, tup
         front_end=given.front_end,
         provenance={"imported": {"format": chain.format, "file": path.name}},
     )
-    return FloatModel(found.layers, head, interface), (*chain.notes, *_supposed(chain, found, given, task))
+    model = FloatModel(found.layers, head, interface)
+    return model, (*chain.notes, *_supposed(chain, found, given, task), *model.notes)
 
 
 def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | None) -> Task:
     kind = given.task or _kind(found)
-    if found.probabilities and kind not in ("classify", "tag"):
-        raise ProjectError(
-            f"the file ends in a {found.probabilities}, whose classes are no {kind}; give --task classify"
-        )
-    if kind in ("classify", "tag") and found.head.outputs < 2:
-        raise ProjectError(f"the file has one output, a {kind} needs two or more labels; give --task regress")
+    _refuse_kind(kind, found)
     window = given.window if given.window is not None else None if found.every_step or kind == "tag" else steps
     stem = {"classify": "class", "tag": "class", "regress": "output"}.get(kind)
     if stem is None and given.labels is None and found.head.outputs == len(channels):
@@ -58,8 +56,23 @@ def _task(found: Found, given: Given, channels: tuple[str, ...], steps: int | No
     return Task(kind, outputs, window=window or None, **ahead)
 
 
+def _refuse_kind(kind: TaskKind, found: Found) -> None:
+    """Raise ProjectError if the outputs are no such thing."""
+    labels = kind in ("classify", "tag")
+    ends = "an ArgMax" if found.label else f"a {found.probabilities}" if found.probabilities else ""
+    if ends and not labels:
+        raise ProjectError(f"the file ends in {ends}, whose classes are no {kind}; give --task classify")
+    if labels and found.head.outputs < 2:
+        raise ProjectError(f"the file has one output, a {kind} needs two or more labels; give --task regress")
+    if labels and found.squashed:
+        raise ProjectError(
+            f"the file ends in {found.head.outputs} {found.squashed}, each of its own output, which are no scores of "
+            f"labels to {kind}; give --task regress"
+        )
+
+
 def _kind(found: Found) -> TaskKind:
-    if found.head.outputs == 1:
+    if found.head.outputs == 1 or found.squashed:
         return "regress"
     return "tag" if found.every_step else "classify"
 
@@ -89,7 +102,20 @@ def _places(outputs: Sequence[str], channels: Sequence[str]) -> tuple[int, ...]:
 
 def _supposed(chain: Chain, found: Found, given: Given, task: Task) -> list[str]:
     notes = []
-    if found.scaling.kind == "none" and chain.said.channels is None:
+    if found.label:
+        notes.append(
+            "the file gives labels alone: its ArgMax is left out, for a stream tells the largest output itself"
+        )
+    if found.squashed == "sigmoid" and task.kind == "regress":
+        notes.append(
+            f"the file ends in {found.head.outputs} sigmoids, as many yes-or-no answers: the outputs are their "
+            "probabilities, numbers of a regress; no label is told"
+        )
+    if chain.tokens:
+        notes.append(
+            f"the file takes tokens: the model takes {chain.tokens} channels, the token's is 1 and all others are 0"
+        )
+    elif found.scaling.kind == "none" and chain.said.channels is None:
         notes.append("the file holds no scaling: samples are taken as the network was trained on them, scaled already")
     if given.channels is None:
         notes.append("the channels are numbered; name them with --channels as your recordings do")

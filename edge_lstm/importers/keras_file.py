@@ -14,9 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.chain import Array, Chain, Part
+from edge_lstm.importers.chain import BATCH_FIRST, Array, Chain, Part
+from edge_lstm.importers.embedding import MASKS
 from edge_lstm.importers.hdf5 import descend, open_hdf5, read_array
-from edge_lstm.importers.keras_layers import RECURRENT, REFUSED, Config, Layer, Shape, Weights, is_custom, parts_of
+from edge_lstm.importers.keras_layers import (
+    NOTHING,
+    RECURRENT,
+    REFUSED,
+    Config,
+    Layer,
+    Shape,
+    Weights,
+    is_custom,
+    parts_of,
+)
 from edge_lstm.importers.limits import Budget, member, open_zip
 from edge_lstm.importers.trial import try_first
 
@@ -73,12 +84,17 @@ def _json(text: Any, path: Path) -> Config:
 
 
 def _numbered(file: Any, layer: Layer, budget: Budget) -> Weights:
-    """``layers/lstm_1/cell/vars/0``. Keras 2 gave the folder of the layers a longer name."""
+    """``layers/lstm_1/cell/vars/0``, and ``layers/bidirectional/forward_layer/cell/vars/0`` of ``forward/kernel``.
+
+    Keras 2 gave the folder of the layers a longer name.
+    """
     own = _snake(layer.kind) + (f"_{layer.count}" if layer.count else "")
     inner = "layer/" if layer.kind == "TimeDistributed" else "cell/" if layer.kind in RECURRENT else ""
 
     def read(name: str, place: int, shape: Shape) -> Array:
-        paths = (f"{folder}/{own}/{inner}vars/{place}" for folder in ("layers", "_layer_checkpoint_dependencies"))
+        half = name.rpartition("/")[0]
+        within = f"{half}_layer/cell/" if half else inner
+        paths = (f"{folder}/{own}/{within}vars/{place}" for folder in ("layers", "_layer_checkpoint_dependencies"))
         return read_array(next(filter(None, (descend(file, p) for p in paths)), None), name, shape, budget)
 
     return read
@@ -90,12 +106,16 @@ def _snake(name: str) -> str:
 
 
 def _named(file: Any, layer: Layer, budget: Budget) -> Weights:
-    """``model_weights/NAME`` lists its weights, as ``NAME/lstm_cell/kernel:0`` or without the last two characters."""
+    """``model_weights/NAME`` lists its weights, as ``NAME/lstm_cell/kernel:0`` or without the last two characters;
+    those of a half with a folder between, as ``forward_lstm``.
+    """
 
     def read(name: str, place: int, shape: Shape) -> Array:  # noqa: ARG001
         group = descend(file, f"model_weights/{layer.name}")
         listed = [] if group is None else [_text(n) for n in group.attrs.get("weight_names", ())]
-        path = next((n for n in listed if n.rpartition("/")[2].partition(":")[0] == name), None)
+        half, _, plain = name.rpartition("/")
+        own = [n for n in listed if not half or any(folder.startswith(f"{half}_") for folder in n.split("/"))]
+        path = next((n for n in own if n.rpartition("/")[2].partition(":")[0] == plain), None)
         return read_array(None if path is None else descend(group, path), name, shape, budget)
 
     return read
@@ -112,9 +132,12 @@ def _chain(config: Config, weights_of: Callable[[Layer], Weights], path: Path) -
     try:
         layers = _in_order(config, path)
         batch_shape = next(filter(None, (_batch_shape(layer.config) for layer in layers)), (None, None, None))
-        if len(batch_shape) != 3:
-            raise ModelError(f"{path}: its input has shape {batch_shape}; expected (batch, steps, features)")
-        batch, steps, features = (None if n is None else int(n) for n in batch_shape)
+        first = next((layer for layer in layers if layer.kind not in NOTHING), None)
+        tokens = first.config.get("input_dim") if first is not None and first.kind == "Embedding" else None
+        if len(batch_shape) != (3 if tokens is None else 2):
+            wanted = "(batch, steps, features)" if tokens is None else "(batch, steps) of tokens"
+            raise ModelError(f"{path}: its input has shape {tuple(batch_shape)}; expected {wanted}")
+        batch, steps, features = (None if n is None else int(n) for n in (*batch_shape, None)[:3])
         parts: list[Part] = []
         carrying = [bool(layer.config.get("stateful", False)) for layer in layers if layer.kind in RECURRENT]
         for layer in layers:
@@ -123,7 +146,16 @@ def _chain(config: Config, weights_of: Callable[[Layer], Weights], path: Path) -
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ModelError(f"{path}: its configuration is not one that Keras writes ({error!r})") from error
     carried = bool(carrying) and all(carrying)
-    return Chain("keras", tuple(parts), steps, batch, (_CARRIED,) if carried else (), carried=carried)
+    return Chain(
+        "keras",
+        tuple(parts),
+        steps,
+        batch,
+        (_CARRIED,) if carried else (),
+        BATCH_FIRST if tokens is None else BATCH_FIRST[:2],
+        carried=carried,
+        tokens=tokens,
+    )
 
 
 _CARRIED = "its layers are stateful: the state is carried for ever, and each sequence of a batch is a stream of its own"
@@ -165,9 +197,10 @@ def _in_order(config: Config, path: Path) -> list[Layer]:
         row.append(following[row[-1].name][0])
     joint = next((layer for layer in layers if len(layer.sources) > 1), None)
     fork = next((name for name, after in following.items() if len(after) > 1), None)
-    masking = next((layer for layer in layers if layer.kind in REFUSED), None)
+    masking = next((layer for layer in layers if layer.kind in REFUSED or layer.config.get("mask_zero")), None)
     if joint and masking:  # a mask is a second tensor that every layer behind is given
-        raise ModelError(f"{path}: {masking.name} ({masking.kind}): {REFUSED[masking.kind]}")
+        why = REFUSED.get(masking.kind, f"mask_zero is True: {MASKS}")
+        raise ModelError(f"{path}: {masking.name} ({masking.kind}): {why}")
     if joint or fork or len(first) != 1 or len(row) != len(layers):
         where = joint.name if joint else fork or (first[1].name if len(first) > 1 else layers[-1].name)
         raise ModelError(f"{path}: {where}: the layers branch or join there; only layers in a row can be imported")

@@ -13,21 +13,26 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers import convolutions
-from edge_lstm.importers.cells import GATES, Rows, cell_weights, described
+from edge_lstm.importers import convolutions, look_ahead
+from edge_lstm.importers.cells import GATES, Choice, Rows, cell_weights, described
 from edge_lstm.importers.chain import (
     Activation,
     Array,
+    BothWays,
     Convolution,
+    DenseLayer,
     Does,
     Normalise,
     Part,
     Recurrent,
-    Stretch,
     dense_weights,
     part,
 )
+from edge_lstm.importers.embedding import MASKS, embedding, refuse_many
+from edge_lstm.importers.embedding import described as described_embedding
 from edge_lstm.importers.limits import MOST_UNITS
+from edge_lstm.importers.scales import normalising
+from edge_lstm.model import BidirectionalWeights, RecurrentWeights
 
 Config = Mapping[str, Any]
 Shape = tuple[int | None, ...]
@@ -84,11 +89,16 @@ def _refused(layer: Layer, why: str) -> Part:
     return Part(layer.name, layer.kind, obstacle=why)
 
 
-def _require(config: Config, key: str, wanted: Any, why: str) -> None:
-    value = config.get(key, wanted)
-    value = value.get("config", value) if isinstance(value, dict) else value
-    if value != wanted:
+def _require(config: Config, key: str, allowed: tuple[Any, ...], why: str) -> None:
+    """Where the key is missing it is the first of those allowed."""
+    value = _value(config, key, allowed[0])
+    if value not in allowed:
         raise ModelError(f"{key} is {value!r}: {why}")
+
+
+def _value(config: Config, key: str, default: Any) -> Any:
+    value = config.get(key, default)
+    return value.get("config", value) if isinstance(value, dict) else value
 
 
 def _width(value: Any, what: str) -> int:
@@ -108,8 +118,8 @@ def _recurrent(layer: Layer, features: int | None, weights: Weights) -> tuple[li
     cell_name = RECURRENT[kind]
 
     def build() -> Does:
-        for key, wanted, why in (*RULES, *GATE_RULES.get(kind, ())):
-            _require(config, key, wanted, why)
+        for key, allowed, why in (*RULES, *CELL_RULES[kind]):
+            _require(config, key, allowed, why)
         # Keras had GRUs that reset before the product alone, and no such key, before it had both.
         reset_after = bool(config.get("reset_after", False)) and kind == "GRU"
         units = _width(config.get("units"), "units")
@@ -122,7 +132,10 @@ def _recurrent(layer: Layer, features: int | None, weights: Weights) -> tuple[li
         elif config.get("use_bias", True):
             biases[0] = weights("bias", 2, (rows,))
         ours = cell_weights(
-            cell_name, Rows(kernel.T, recurrent.T, *biases), tuple(range(GATES[cell_name])), reset_after
+            cell_name,
+            Rows(kernel.T, recurrent.T, *biases),
+            tuple(range(GATES[cell_name])),
+            Choice(reset_after, _value(config, "activation", "tanh")),
         )
         return Recurrent(ours, every_step=bool(config.get("return_sequences", False)))
 
@@ -140,17 +153,24 @@ RECURRENT = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "rnn", "RNN": ""}
 OF_CELLS = {"LSTMCell": "LSTM", "GRUCell": "GRU", "SimpleRNNCell": "SimpleRNN"}
 """Class of a cell that an RNN may wrap → the layer that is the same."""
 
-RULES = (
-    ("activation", "tanh", "a cell here squashes with tanh; train it so"),
-    ("go_backwards", False, "a stream knows no future; train forwards"),
-    ("return_state", False, "the state is carried by the stream itself; leave it out"),
-    ("time_major", False, "expected (batch, steps, features); train it so"),
-)
-"""Key of a recurrent layer's configuration, what it must be, and why."""
+Rule = tuple[str, tuple[Any, ...], str]
 
-GATE_RULES = dict.fromkeys(
-    ("LSTM", "GRU"), (("recurrent_activation", "sigmoid", "a cell here has gates of sigmoid; train it so"),)
+RULES: tuple[Rule, ...] = (
+    ("go_backwards", (False,), "a stream knows no future; train forwards"),
+    ("return_state", (False,), "the state is carried by the stream itself; leave it out"),
+    ("time_major", (False,), "expected (batch, steps, features); train it so"),
 )
+"""Key of a recurrent layer's configuration, what it may be, and why."""
+
+_GATED: tuple[Rule, ...] = (
+    ("activation", ("tanh",), "a cell here squashes with tanh; train it so"),
+    ("recurrent_activation", ("sigmoid",), "a cell here has gates of sigmoid; train it so"),
+)
+CELL_RULES: dict[str, tuple[Rule, ...]] = {
+    **dict.fromkeys(("LSTM", "GRU"), _GATED),
+    "SimpleRNN": (("activation", ("tanh", "relu"), "a simple RNN here has tanh or relu; train it so"),),
+}
+"""The same of one class of layers."""
 
 
 def _dense(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
@@ -174,6 +194,35 @@ def _dense(layer: Layer, features: int | None, weights: Weights) -> tuple[list[P
     return found, units if isinstance(units, int) else None
 
 
+def _both_ways(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    config = layer.config
+    inner = config["layer"]
+    kind, options = str(inner["class_name"]), inner["config"]
+    units = options.get("units")
+    width = 2 * units if isinstance(units, int) else None
+    if kind not in RECURRENT or is_custom(inner):
+        return [_refused(layer, f"wraps {kind}; use layers LSTM, GRU or SimpleRNN in a row")], None
+
+    def half(name: str) -> RecurrentWeights:
+        def of_half(weight: str, place: int, shape: Shape) -> Array:
+            return weights(f"{name}/{weight}", place, shape)
+
+        ((made,), _) = _recurrent(Layer(layer.name, kind, options, 0), features, of_half)
+        if not isinstance(made.does, Recurrent) or isinstance(made.does.weights, BidirectionalWeights):
+            raise ModelError(made.obstacle)
+        return made.does.weights
+
+    def build() -> Does:
+        _require(config, "merge_mode", ("concat",), look_ahead.MERGES)
+        other = config.get("backward_layer") or inner
+        if (other["class_name"], other["config"].get("units")) != (kind, units):
+            raise ModelError("has a backward layer of another kind; use the same both ways")
+        _require(options, "return_sequences", (True,), look_ahead.LAST_STEP)
+        return BothWays(half("forward"), half("backward"))
+
+    return [part(layer.name, layer.kind, build)], width
+
+
 def _convolution(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
     config = layer.config
     size, strides, dilation = (_one(config.get(key, 1)) for key in ("kernel_size", "strides", "dilation_rate"))
@@ -181,8 +230,8 @@ def _convolution(layer: Layer, features: int | None, weights: Weights) -> tuple[
 
     def build() -> Does:
         _probabilities(activation)
-        for key, wanted, why in CONV_RULES:
-            _require(config, key, wanted, why)
+        for key, allowed, why in CONV_RULES:
+            _require(config, key, allowed, why)
         if strides != 1:
             raise ModelError(f"strides is {strides!r}: {convolutions.STRIDES}")
         count = _width(units, "filters")
@@ -208,11 +257,11 @@ def _one(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
-CONV_RULES = (
-    ("data_format", "channels_last", "expected (batch, steps, features); train it so"),
-    ("groups", 1, convolutions.GROUPS),
+CONV_RULES: tuple[Rule, ...] = (
+    ("data_format", ("channels_last",), "expected (batch, steps, features); train it so"),
+    ("groups", (1,), convolutions.GROUPS),
 )
-"""Key of a convolution's configuration, what it must be, and why."""
+"""Key of a convolution's configuration, what it may be, and why."""
 
 
 def _probabilities(name: Any) -> Activation | None:
@@ -251,7 +300,7 @@ def _normalisation(layer: Layer, features: int | None, weights: Weights) -> tupl
     config = layer.config
 
     def build() -> Does:
-        _require(config, "invert", False, "it must scale, not undo; use it before the recurrent layers")
+        _require(config, "invert", (False,), "it must scale, not undo; use it before the recurrent layers")
         if config.get("axis", -1) not in (-1, [-1], [2], 2):
             raise ModelError(f"axis is {config['axis']!r}: a scaling here is one a channel; use axis=-1")
         width = _width(features, "number of features")
@@ -279,18 +328,34 @@ def _batch_normalisation(layer: Layer, features: int | None, weights: Weights) -
         kept = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
         names = [*kept, "moving_mean", "moving_variance"]
         found = {name: weights(name, k, (width,)).astype(np.float64) for k, name in enumerate(names)}
-        # The equation is that of Ioffe & Szegedy (2015) at inference, with Keras's epsilon.
-        gain = found.get("gamma", 1.0) / np.sqrt(found["moving_variance"] + float(config.get("epsilon", 1e-3)))
-        offset = found.get("beta", 0.0) - found["moving_mean"] * gain
-        if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
-            raise ModelError("its mean or variance is not finite, or negative; train it again")
-        return Stretch(gain, np.broadcast_to(offset, (width,)))
+        gain, offset = (found.get(name, np.full(width, default)) for name, default in (("gamma", 1.0), ("beta", 0.0)))
+        epsilon = float(config.get("epsilon", 1e-3))  # Keras's own
+        return normalising(gain, offset, found["moving_mean"], found["moving_variance"], epsilon)
 
     return [part(layer.name, layer.kind, build, "becomes a scaling")], features
 
 
+def _embedding(layer: Layer, features: int | None, weights: Weights) -> tuple[list[Part], int | None]:
+    tokens, width = (layer.config.get(key) for key in ("input_dim", "output_dim"))
+
+    def build() -> Does:
+        if features is not None:
+            raise ModelError(f"takes tokens but is given {features} numbers a step; put it first")
+        _require(layer.config, "mask_zero", (False,), MASKS)
+        if not isinstance(tokens, int) or tokens < 1:
+            raise ModelError(f"input_dim is {tokens!r}; expected a number of tokens")
+        refuse_many(tokens, _width(width, "output_dim"))
+        return embedding(weights("embeddings", 0, (tokens, width)))
+
+    made = part(layer.name, layer.kind, build)
+    if isinstance(made.does, DenseLayer):
+        made = replace(made, note=described_embedding(made.does))
+    return [made], width if isinstance(width, int) else None
+
+
 TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | None]]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
+    "Embedding": _embedding,
     "Dense": _dense,
     "TimeDistributed": _dense,
     "Activation": _activation,
@@ -298,6 +363,7 @@ TAKEN: dict[str, Callable[[Layer, int | None, Weights], tuple[list[Part], int | 
     "Normalization": _normalisation,
     "BatchNormalization": _batch_normalisation,
     "Conv1D": _convolution,
+    "Bidirectional": _both_ways,
 }
 
 _TRAINING_ONLY = "acts in training alone"
@@ -313,15 +379,13 @@ UNKNOWN = "cannot be imported; use LSTM, GRU or SimpleRNN layers and Dense"
 """What is said of a layer that no table names."""
 
 REFUSED = {
-    "Bidirectional": "reads a sequence from its end, which a stream does not know; train forwards",
     "CuDNNGRU": "keeps its weights as cuDNN does; save the model again with GRU",
     "CuDNNLSTM": "keeps its weights as cuDNN does; save the model again with LSTM",
     "ConvLSTM1D": "is another cell; train LSTM, GRU or SimpleRNN",
     "ConvLSTM2D": "is another cell; train LSTM, GRU or SimpleRNN",
-    "Masking": "leaves out steps by their values, which no device does; train on sequences without padding",
+    "Masking": MASKS,
     "Lambda": "is code, which is never run; replace it by a layer",
     "TFOpLambda": "is code, which is never run; replace it by a layer",
-    "Embedding": "takes tokens, a stream takes numbers; cannot be imported",
     **dict.fromkeys(("SeparableConv1D", "DepthwiseConv1D"), "is another convolution; train a Conv1D, causal"),
     **dict.fromkeys(
         ("MaxPooling1D", "AveragePooling1D"),

@@ -10,13 +10,16 @@ from typing import Literal
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers import look_ahead
 from edge_lstm.importers.chain import (
     Activation,
     Array,
+    BothWays,
     Chain,
     Convolution,
     DenseLayer,
     Does,
+    Largest,
     LastStep,
     Normalise,
     Part,
@@ -26,11 +29,13 @@ from edge_lstm.importers.chain import (
 )
 from edge_lstm.importers.dense_layers import affine, with_dense_layers
 from edge_lstm.importers.scales import with_scales_taken_in
-from edge_lstm.model import CellWeights, DenseWeights, Scaling
+from edge_lstm.model import CellWeights, ConvWeights, DenseLayerWeights, DenseWeights, Scaling
 
 Verdict = Literal["taken", "passed over", "in the way"]
 
-_PLACES: dict[type, int] = {Normalise: 0, Recurrent: 1, DenseLayer: 1, DenseWeights: 2, Stretch: 3, Activation: 4}
+_PLACES: dict[type, int] = {
+    **{Normalise: 0, Recurrent: 1, BothWays: 1, DenseLayer: 1, DenseWeights: 2, Stretch: 3, Activation: 4, Largest: 5}
+}
 """Where each kind of part stands. The last step may be picked before the head or after it."""
 
 _PROBABILITIES = ("softmax", "sigmoid")
@@ -57,6 +62,8 @@ class Found:
             nothing, or in a way that the head's weights take in.
         every_step: whether it speaks at every step or at the end of a sequence.
         probabilities: what the file makes of the head's outputs, ``softmax`` or ``sigmoid``; ours are logits.
+        squashed: the activation that the outputs went through each by itself, in a layer that stands in for the head.
+        label: whether the file gives the place of the largest output alone.
     """
 
     layers: tuple[CellWeights, ...]
@@ -65,6 +72,8 @@ class Found:
     target_scaling: Scaling
     every_step: bool
     probabilities: str | None
+    squashed: str = ""
+    label: bool = False
 
 
 def lint(chain: Chain) -> list[Row]:
@@ -93,6 +102,8 @@ def network_of(chain: Chain, path: Path) -> Found:
     layers = [does for does in doing if isinstance(does, Recurrent | DenseLayer)]
     units, features = layers[-1].weights.units, layers[0].weights.features
     head = next((does for does in doing if isinstance(does, DenseWeights)), None)
+    last = layers[-1].weights
+    squashed = last.activation if head is None and isinstance(last, DenseLayerWeights | ConvWeights) else "linear"
     head = head or dense_weights(np.eye(units), np.zeros(units))
     probabilities = next((d.name for d in doing if isinstance(d, Activation) and d.name in _PROBABILITIES), None)
     head, target_scaling = _stretched(head, (does for does in doing if isinstance(does, Stretch)))
@@ -105,6 +116,8 @@ def network_of(chain: Chain, path: Path) -> Found:
         Scaling.identity(2) if probabilities == "sigmoid" else target_scaling,
         not any(isinstance(d, LastStep) or (isinstance(d, Recurrent) and not d.every_step) for d in doing),
         probabilities,
+        "" if squashed == "linear" else squashed,
+        any(isinstance(does, Largest) for does in doing),
     )
 
 
@@ -156,9 +169,9 @@ class _Walk:
 def _judged(chain: Chain) -> Iterator[Part]:
     """The parts, with an obstacle where one does not fit those before it."""
     walk, recurrent = _Walk(), False
-    for part in with_dense_layers(with_scales_taken_in(chain.parts)):
-        recurrent = recurrent or isinstance(part.does, Recurrent) or bool(part.obstacle)
-        fault = _misplaced(part.does, walk) if part.does is not None else ""
+    for k, part in enumerate(with_dense_layers(with_scales_taken_in(chain.parts))):
+        recurrent = recurrent or isinstance(part.does, Recurrent | BothWays) or bool(part.obstacle)
+        fault = _misplaced(part.does, walk) if part.does is not None else chain.untold.get(k, "")
         yield replace(part, obstacle=part.obstacle or fault)
         _advance(part, walk)
     if not recurrent:
@@ -170,6 +183,8 @@ def _judged(chain: Chain) -> Iterator[Part]:
 def _misplaced(does: Does, walk: _Walk) -> str:
     if isinstance(does, LastStep):
         return "" if walk.every_step else "picks a step where one alone is left; remove it"
+    if isinstance(does, BothWays):
+        return look_ahead.WANTED
     if isinstance(does, Convolution):
         return ""  # in the way of which something else is
     place = _PLACES[type(does)]
@@ -184,9 +199,11 @@ def _misplaced(does: Does, walk: _Walk) -> str:
     if sequence and not walk.every_step:
         return "takes a sequence but is given its last step; make the layer before it return sequences"
     if isinstance(does, Activation) and does.name not in _PROBABILITIES:
-        return f"is {does.name} at the end: a head here is linear, softmax or one sigmoid; train it so"
+        return f"is {does.name} of hidden states at the end; put a dense layer before it"
     if isinstance(does, Activation) and does.name == "sigmoid" and walk.width not in (1, None):
-        return f"{walk.width} sigmoids are as many yes-or-no answers, one a stream is possible; train a softmax"
+        return f"is {walk.width} sigmoids of hidden states; put a dense layer before them"
+    if isinstance(does, Largest) and walk.width == 1:
+        return "is always 0 of one output; leave it out"
     return ""
 
 
@@ -195,6 +212,8 @@ def _takes(does: Does) -> int | None:
         return _channels(does)
     if isinstance(does, Recurrent | DenseLayer):
         return does.weights.features
+    if isinstance(does, BothWays):
+        return does.forward.features
     return int(does.weights.shape[1]) if isinstance(does, DenseWeights) else None
 
 
@@ -218,5 +237,7 @@ def _advance(part: Part, walk: _Walk) -> None:
         walk.width, walk.every_step = does.weights.units, does.every_step
     if isinstance(does, DenseLayer):
         walk.width = does.weights.units
+    if isinstance(does, BothWays):
+        walk.width = 2 * does.forward.units
     if isinstance(does, DenseWeights):
         walk.width = does.outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_lstm.errors import ModelError
 from edge_lstm.importers import onnx_conv
 from edge_lstm.importers.chain import BATCH_FIRST, Does, LastStep
-from edge_lstm.importers.onnx_node import Axes, Node, Taken
+from edge_lstm.importers.onnx_node import DIRECTIONS, Axes, Node, Taken
 
 
 def transpose(node: Node) -> Taken:
@@ -40,7 +40,8 @@ def reshape(node: Node) -> Taken:
         return None, (ROWS, "features"), ""
     if node.axes[0] == ROWS and len(shape) == 3 and node.graph.steps is not None and shape[1] == node.graph.steps:
         return None, BATCH_FIRST, ""
-    kept = tuple(axis for axis in node.axes if axis != "one")
+    joined = DIRECTIONS in node.axes and node.axes[-2:] != (DIRECTIONS, "features")
+    kept = node.axes if joined else tuple(axis for axis in node.axes if axis not in ("one", DIRECTIONS))
     same = [0] * (len(kept) - 1)
     # (0, 0, -1) copies the first axes, so they must be the ones that stay.
     copied = all(n != 0 or (k < len(node.axes) and node.axes[k] == kept[k]) for k, n in enumerate(shape[: len(kept)]))

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import MissingDependencyError, ModelError
-from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Chain, Part
+from edge_lstm.importers.chain import BATCH_FIRST, TIME_FIRST, Chain, DenseLayer, Part
 from edge_lstm.importers.onnx_axes import ROWS
 from edge_lstm.importers.onnx_node import Axes, Graph, Node, attributes_of
-from edge_lstm.importers.onnx_nodes import part_of, with_bias
+from edge_lstm.importers.onnx_nodes import is_embedding, part_of, with_bias
 from edge_lstm.importers.onnx_properties import PRODUCER, said_in
-from edge_lstm.importers.onnx_recurrent import OPERATORS
+from edge_lstm.importers.onnx_recurrent import OPERATORS, STEPPING
 from edge_lstm.importers.onnx_tensors import Constants
 
 
@@ -63,10 +63,11 @@ def _chain(model: Any, constants: Constants, path: Path) -> Chain:
     makers = {name: (node, k) for node in graph.node for k, name in enumerate(node.output) if name}
     inputs = {value.name: value for value in graph.input if value.name not in constants}
     row, source = _back(graph.output[0].name, makers, constants, inputs)
-    of_input = _axes_of_input(row)
+    of_input = _axes_of_input(row, constants)
     sizes = _sizes(source) if source is not None else []
-    if len(sizes) not in (0, 3):
-        raise ModelError(f"{path}: its input has {len(sizes)} axes; expected batch, steps and features")
+    if len(sizes) not in (0, len(of_input)):
+        wanted = "batch, steps and features" if "features" in of_input else "batch and steps of tokens"
+        raise ModelError(f"{path}: its input has {len(sizes)} axes; expected {wanted}")
     named = dict(zip(of_input, sizes, strict=False))
     others = {name: tuple(_sizes(value)) for name, value in inputs.items() if value is not source}
     parts, axes = _parts(row, Graph(constants, frozenset(others), named.get("time")), of_input)
@@ -94,6 +95,7 @@ def _chain(model: Any, constants: Constants, path: Path) -> Chain:
         axes,
         states=tuple(others.items()),
         said=said,
+        tokens=_tokens(parts) if "features" not in of_input else None,
     )
 
 
@@ -105,10 +107,15 @@ def _parts(row: list[tuple[Any, int]], around: Graph, axes: Axes) -> tuple[list[
         if proto.op_type == "Add" and parts and parts[-1].kind == "MatMul" and not parts[-1].obstacle:
             parts[-1:] = with_bias(parts[-1], proto, around.constants)
             continue
-        layers = layers or proto.op_type in (*OPERATORS, "MatMul", "Gemm", "Conv")
+        weighty = proto.op_type in (*STEPPING, "MatMul", "Gemm", "Conv")
+        layers = layers or weighty or is_embedding(proto, around.constants)
         made, axes = part_of(Node(proto, taken, around, axes, attributes_of(proto), scales_input=not layers))
         parts.append(made)
     return parts, axes
+
+
+def _tokens(parts: list[Part]) -> int | None:
+    return next((part.does.weights.features for part in parts if isinstance(part.does, DenseLayer)), None)
 
 
 def _batch_of_states(states: dict[str, tuple[int | None, ...]]) -> int | None:
@@ -164,15 +171,20 @@ _LAST_HIDDEN = 1
 """Which output of a recurrent operator Y_h is."""
 
 
-def _axes_of_input(row: list[tuple[Any, int]]) -> Axes:
-    """The first recurrent layer says what its axes are; what is transposed before it is followed back to the input."""
-    before = list(takewhile(lambda entry: entry[0].op_type not in OPERATORS, row))
+def _axes_of_input(row: list[tuple[Any, int]], constants: Constants) -> Axes:
+    """The first recurrent layer says what its axes are; what is transposed before it is followed back to the input.
+
+    Tokens have no features before they are looked up.
+    """
+    before = list(takewhile(lambda entry: entry[0].op_type not in STEPPING, row))
     layout = attributes_of(row[len(before)][0]).get("layout", 0) if len(before) < len(row) else 1
     axes: Axes = BATCH_FIRST if layout else TIME_FIRST
     for proto, _ in reversed(before):
         order = list(attributes_of(proto).get("perm", ()))
-        if proto.op_type == "Transpose" and sorted(order) == [0, 1, 2]:
-            axes = tuple(axes[order.index(k)] for k in range(3))
+        if is_embedding(proto, constants):
+            axes = tuple(axis for axis in axes if axis != "features")
+        elif proto.op_type == "Transpose" and sorted(order) == list(range(len(axes))):
+            axes = tuple(axes[order.index(k)] for k in range(len(axes)))
     return axes
 
 
@@ -180,7 +192,7 @@ def _other_output(name: str, makers: Any, constants: Constants, inputs: Any, on_
     """Another output is the state of a layer on the row, which a stream carries itself, or something we would lose."""
     row, _ = _back(name, makers, constants, inputs)
     beyond = [node for node, _ in row if id(node) not in on_row]
-    state = any(node.op_type in OPERATORS for node, _ in row) and all(n.op_type in _STATE_OUTPUT for n in beyond)
+    state = any(node.op_type in STEPPING for node, _ in row) and all(n.op_type in _STATE_OUTPUT for n in beyond)
     if state:
         return Part(name, "output", note=_STATE)
     return Part(name, "output", obstacle="is a second output; export the model with one")

@@ -9,6 +9,9 @@ from edge_lstm.importers.chain import Does
 from edge_lstm.importers.onnx_tensors import Constants
 
 Axes = tuple[str, ...]
+
+DIRECTIONS = "directions"
+"""The axis of the two directions of a bidirectional operator."""
 Taken = tuple[Does | None, Axes, str]
 """What a node does, the axes of what it gives, and a note."""
 

@@ -16,6 +16,7 @@ from edge_lstm.importers.chain import (
     Activation,
     Array,
     Does,
+    Largest,
     Normalise,
     Part,
     Stretch,
@@ -23,9 +24,12 @@ from edge_lstm.importers.chain import (
     part,
     quiet,
 )
+from edge_lstm.importers.embedding import described, embedding
 from edge_lstm.importers.onnx_node import Axes, Node, Taken
 from edge_lstm.importers.onnx_recurrent import OPERATORS, axes_after, recurrent
+from edge_lstm.importers.onnx_scan import PROGRAM, scan
 from edge_lstm.importers.onnx_tensors import Constants
+from edge_lstm.importers.scales import normalising
 from edge_lstm.model import DenseWeights
 
 
@@ -141,6 +145,33 @@ def _activation(node: Node) -> Taken:
     return Activation(name), node.axes, note.get(name, "")
 
 
+def _arg_max(node: Node) -> Taken:
+    place = int(node.attributes.get("axis", 0)) % len(node.axes)
+    if node.axes[place] != "features":
+        raise ModelError(f"is over the axis {node.axes[place]}; take it over the outputs")
+    if node.attributes.get("select_last_index", 0):
+        raise ModelError("select_last_index is 1, of equal outputs a stream tells the first; leave it out")
+    kept = ("one",) if node.attributes.get("keepdims", 1) else ()
+    return Largest(), (*node.axes[:place], *kept, *node.axes[place + 1 :]), "left out: a stream tells the label itself"
+
+
+def _gather(node: Node) -> Taken:
+    """The vectors of tokens, where what is picked from is constant; else a step."""
+    if not is_embedding(node.proto, node.constants):
+        return onnx_axes.gather(node)
+    if int(node.attributes.get("axis", 0)) % 2:
+        raise ModelError("picks columns of its table; put the tokens along its first axis")
+    if "features" in node.axes:
+        raise ModelError("picks what is computed; put it first, where tokens are given")
+    layer = embedding(node.constants.get(node.input(0), "table"))
+    return layer, (*node.axes, "features"), described(layer)
+
+
+def is_embedding(proto: Any, constants: Constants) -> bool:
+    """Whether a node looks tokens up in a constant table."""
+    return proto.op_type == "Gather" and len(proto.input) == 2 and proto.input[0] in constants
+
+
 def _batch_normalisation(node: Node) -> Taken:
     """Over the second axis: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html"""
     if node.axes[1:2] != ("features",):
@@ -149,11 +180,8 @@ def _batch_normalisation(node: Node) -> Taken:
         node.constants.get(node.input(k), name).astype(np.float64).ravel()
         for k, name in enumerate(("scale", "B", "mean", "var"), start=1)
     )
-    gain = gain / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
-    offset = offset - mean * gain
-    if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
-        raise ModelError("its mean or variance is not finite, or negative; train it again")
-    return Stretch(gain, offset), node.axes, "becomes a scaling"
+    scale = normalising(gain, offset, mean, variance, node.attributes.get("epsilon", 1e-5))
+    return scale, node.axes, "becomes a scaling"
 
 
 def _nothing(node: Node) -> Taken:
@@ -161,7 +189,7 @@ def _nothing(node: Node) -> Taken:
 
 
 def _cast(node: Node) -> Taken:
-    if node.attributes.get("to") not in (1, 11):
+    if node.attributes.get("to") not in (1, 11) and "features" in node.axes:  # labels are whole numbers
         raise ModelError("casts to a narrower type; export the model in float32")
     return None, node.axes, ""
 
@@ -171,13 +199,15 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
     **dict.fromkeys(("Sub", "Div", "Mul", "Add"), _elementwise),
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Scan": scan,
     "Transpose": onnx_axes.transpose,
     "Squeeze": onnx_axes.squeeze,
     "Unsqueeze": onnx_axes.unsqueeze,
     "Reshape": onnx_axes.reshape,
-    "Gather": onnx_axes.gather,
+    "Gather": _gather,
     "Slice": onnx_axes.slice_,
     **dict.fromkeys(("Softmax", "Sigmoid", "Relu", "Tanh"), _activation),
+    "ArgMax": _arg_max,
     "BatchNormalization": _batch_normalisation,
     "Identity": _nothing,
     "Dropout": _nothing,
@@ -190,11 +220,8 @@ TAKEN: dict[str, Callable[[Node], Taken]] = {
 UNKNOWN = "cannot be imported; export LSTM, GRU or RNN nodes and Gemm alone"
 """What is said of an operator that no table names."""
 
-_PROGRAM = "is a program, not a layer; export LSTM, GRU or RNN as one node"
-
 REFUSED = {
-    "Loop": f"{_PROGRAM}, or import the file that this was made of",
-    "Scan": f"{_PROGRAM}; a FastGRNN is in the model file alone",
+    "Loop": f"{PROGRAM}, or import the file that this was made of",
     "If": "chooses while it runs; export one way of it",
     "DynamicQuantizeLinear": "is quantised already; export the float model",
     "DequantizeLinear": "is quantised already; export the float model",

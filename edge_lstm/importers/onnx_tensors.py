@@ -18,10 +18,14 @@ _TYPES = {1: "<f4", 10: "<f2", 11: "<f8", 6: "<i4", 7: "<i8"}
 class Constants:
     """The constants of a graph by name, and which of the computed tensors are zero whatever the input."""
 
-    def __init__(self, graph: Any, folder: Path) -> None:
-        self._folder, self._budget = folder, Budget()
+    def __init__(self, graph: Any, folder: Path, budget: Budget | None = None) -> None:
+        self._folder, self._budget = folder, budget or Budget()
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._makers = {name: node for node in graph.node for name in node.output if name}
+
+    def of(self, body: Any) -> Constants:
+        """The constants of a graph within this one, which count in the same budget."""
+        return Constants(body, self._folder, self._budget)
 
     def __contains__(self, name: str) -> bool:
         node = self._makers.get(name)

@@ -18,9 +18,24 @@ from edge_lstm.importers.chain import (
     Recurrent,
     Stretch,
     dense_weights,
+    quiet,
     single,
 )
-from edge_lstm.model import DenseWeights, RecurrentWeights
+from edge_lstm.model import BidirectionalWeights, DenseWeights
+
+
+def normalising(gain: Array, offset: Array, mean: Array, variance: Array, epsilon: float) -> Stretch:
+    """A batch normalisation at inference (Ioffe & Szegedy, 2015), of numbers (F,) or (1,).
+
+    Raises:
+        ModelError: if it scales by what is no number.
+    """
+    with quiet():
+        scale = np.asarray(gain / np.sqrt(np.asarray(variance, np.float64) + epsilon))
+        shift = np.asarray(offset - mean * scale)
+    if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
+        raise ModelError("its mean or variance is not finite, or negative; train it again")
+    return Stretch(scale, shift)
 
 
 def with_scales_taken_in(parts: Sequence[Part]) -> list[Part]:
@@ -84,7 +99,10 @@ def _taken_in(part: Part, scale: Stretch) -> Part:
         return replace(part, does=None, obstacle=str(error))
 
 
-def _recurrent(weights: RecurrentWeights, scale: Stretch) -> RecurrentWeights:
+def _recurrent(weights: Any, scale: Stretch) -> Any:
+    if isinstance(weights, BidirectionalWeights):
+        forward, backward = (_recurrent(half, scale) for half in (weights.forward, weights.backward))
+        return replace(weights, forward=forward, backward=backward)
     by, offset = _columns(scale, weights.features)
     kernel = weights.kernel.astype(np.float64)
     return replace(weights, kernel=single(kernel * by), bias=single(weights.bias + kernel @ offset))

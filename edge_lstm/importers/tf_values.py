@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cell_graph import (
+    NO_CELL,
     Algebra,
     Expression,
     Key,
@@ -491,9 +492,7 @@ def _while(frame: _Frame, node: Node, inputs: list[Value]) -> list[Value]:
     if steps is None:
         return [None] * len(inputs)
     failed: list[Value] = [
-        _in_the_way(steps.row, node, "is a loop whose body is no LSTM, GRU or RNN of tanh and sigmoid; train one")
-        if isinstance(value, Collected | np.ndarray | Zero)
-        else None
+        _in_the_way(steps.row, node, NO_CELL) if isinstance(value, Collected | np.ndarray | Zero) else None
         for value in inputs
     ]
     algebra = Algebra()

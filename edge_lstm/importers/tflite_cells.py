@@ -7,15 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.importers.cell_graph import Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
+from edge_lstm.importers.cell_graph import NO_CELL, Algebra, Expression, Key, Linear, Squashed, Step, constant, leaf
 from edge_lstm.importers.chain import Array
 from edge_lstm.importers.tflite_graph import Graph, Operator
-from edge_lstm.model import LstmWeights, RecurrentWeights
+from edge_lstm.model import LstmWeights, PeepholeLstmWeights, RecurrentWeights, RnnWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Cells:
             return None
         if maker.kind == "WHILE":
             return _loop(self._graphs, self._graph, maker, maker.outputs.index(index))
-        if maker.kind in ("PACK", "MUL", "ADD", "TANH"):
+        if maker.kind in ("PACK", "MUL", "ADD", "TANH", "RELU") or _fused_activation(maker) == _RELU:
             return self._unrolled(index, maker)
         return None
 
@@ -71,14 +70,14 @@ class Cells:
     def _unrolled(self, index: int, maker: Operator) -> CellFound | None:
         values = self._main
         last = values.step(maker.inputs[-1] if maker.kind == "PACK" else index)
-        if last is None:
-            return None
+        if last is None or (last.h is None and isinstance(last.weights, RnnWeights)):
+            return None  # a simple RNN that sees no state is a dense layer
         if isinstance(last.h, tuple) and last.h[0] == "h":
             return self._one_step(index, last)
         steps = [last]
         while steps[0].h is not None:
             before = values.algebra.step(values.algebra.inside[steps[0].h])
-            if before is None or (steps[0].cell_before is not before.cell and isinstance(last.weights, LstmWeights)):
+            if before is None or (steps[0].cell_before is not before.cell and isinstance(last.weights, _LSTMS)):
                 raise ModelError("is unrolled in a way that no cell is; import the .keras file of the model")
             steps.insert(0, before)
         # A quantised file has the bias as int32 in the first step, and as int8 in the others.
@@ -97,7 +96,7 @@ class Cells:
         if values.lengths.get(source) != len(steps):
             raise ModelError("leaves out steps; import the .keras file of the model")
         weights = steps[1].weights if len(steps) > 1 else steps[0].weights
-        if len(steps) == 1 and isinstance(weights, LstmWeights):
+        if len(steps) == 1 and isinstance(weights, _LSTMS):
             raise ModelError(
                 "is one step from a state of zero, which leaves recurrent weights out; import the .keras file"
             )
@@ -143,7 +142,18 @@ def _alike(step: Step, other: Step, rounding: float) -> bool:
         np.array_equal(mine.kernel[gates], theirs.kernel[gates])
         and np.abs(mine.bias[gates] - theirs.bias[gates]).max() <= rounding * np.abs(theirs.bias).max()
         and (first or np.array_equal(mine.recurrent, theirs.recurrent))
+        and (first or _sees_alike(mine, theirs))
     )
+
+
+def _sees_alike(mine: RecurrentWeights, theirs: RecurrentWeights) -> bool:
+    """Whether peepholes are the same, where there are any."""
+    if not (isinstance(mine, PeepholeLstmWeights) and isinstance(theirs, PeepholeLstmWeights)):
+        return True
+    return np.array_equal(mine.peephole, theirs.peephole)
+
+
+_LSTMS = (LstmWeights, PeepholeLstmWeights)
 
 
 class _Values:
@@ -194,36 +204,44 @@ class _Values:
 
 
 def _fully_connected(values: _Values, operator: Operator) -> None:
-    graph, out = values.graph, operator.outputs[0]
-    if operator.options and operator.options.FusedActivationFunction():
-        raise ModelError("ends in an activation")
+    graph = values.graph
     weights = values.matrix(operator.input(1))
     value = values.algebra.matmul(values.get(operator.input(0)), weights)
     bias = graph.bias(operator.input(2), "bias", operator.input(0), operator.input(1), len(weights))
-    values.known[out] = values.algebra.add(value, constant(bias)) if operator.input(2) >= 0 else value
+    _end(values, operator, values.algebra.add(value, constant(bias)) if operator.input(2) >= 0 else value)
 
 
-def _plain(options: Any) -> None:
-    if options and options.FusedActivationFunction():
+def _end(values: _Values, operator: Operator, result: Expression) -> None:
+    """Converters put a rectifier into the operator before it."""
+    activation = _fused_activation(operator)
+    if activation not in (0, _RELU):
         raise ModelError("ends in an activation")
+    values.known[operator.outputs[0]] = Squashed("relu", result) if activation else result
+
+
+def _fused_activation(operator: Operator) -> int:
+    """Of a dense layer, a sum or a product; 0 of all others."""
+    fuses = operator.kind in ("FULLY_CONNECTED", "ADD", "SUB", "MUL") and operator.options
+    return int(operator.options.FusedActivationFunction()) if fuses else 0
+
+
+_RELU = 1
+"""Of the schema's ActivationFunctionType."""
 
 
 def _add(values: _Values, operator: Operator) -> None:
-    _plain(operator.options)
     one, other = (values.get(k) for k in operator.inputs[:2])
-    values.known[operator.outputs[0]] = values.algebra.add(one, other)
+    _end(values, operator, values.algebra.add(one, other))
 
 
 def _sub(values: _Values, operator: Operator) -> None:
-    _plain(operator.options)
     one, other = (values.get(k) for k in operator.inputs[:2])
-    values.known[operator.outputs[0]] = values.algebra.add(one, values.algebra.multiply(constant(-np.ones(1)), other))
+    _end(values, operator, values.algebra.add(one, values.algebra.multiply(constant(-np.ones(1)), other)))
 
 
 def _mul(values: _Values, operator: Operator) -> None:
-    _plain(operator.options)
     one, other = (values.get(k) for k in operator.inputs[:2])
-    values.known[operator.outputs[0]] = values.algebra.multiply(one, other)
+    _end(values, operator, values.algebra.multiply(one, other))
 
 
 def _squash(name: str) -> Callable[[_Values, Operator], None]:
@@ -296,6 +314,7 @@ _OPERATORS: dict[str, Callable[[_Values, Operator], None]] = {
     "MUL": _mul,
     "LOGISTIC": _squash("sigmoid"),
     "TANH": _squash("tanh"),
+    "RELU": _squash("relu"),
     "SPLIT": _split,
     "STRIDED_SLICE": _strided_slice,
     "CONCATENATION": _join,
@@ -307,8 +326,6 @@ _OPERATORS: dict[str, Callable[[_Values, Operator], None]] = {
 
 # ---- loops ----
 
-_NO_CELL = "is a loop whose body is no LSTM, GRU or RNN of tanh and sigmoid; train one"
-
 
 def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: int) -> CellFound:
     """A loop over the steps of a sequence, of whose outputs one is taken.
@@ -318,10 +335,10 @@ def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: in
     """
     subgraphs = (operator.options.CondSubgraphIndex(), operator.options.BodySubgraphIndex())
     if any(not 0 < k < len(graphs) for k in subgraphs):
-        raise ModelError(_NO_CELL)
+        raise ModelError(NO_CELL)
     condition, body = (graphs[k] for k in subgraphs)
     if not len(body.inputs) == len(body.outputs) == len(operator.inputs) == len(operator.outputs):
-        raise ModelError(_NO_CELL)
+        raise ModelError(NO_CELL)
     values = _Values(body)
     for index in body.inputs:
         shape = body.tensor(index).shape
@@ -332,7 +349,7 @@ def _loop(graphs: tuple[Graph, ...], graph: Graph, operator: Operator, place: in
         step = values.step(new) if values.known.get(body.inputs[state]) is not None else None
         if step is not None and step.h == ("h", body.inputs[state]):
             return _Loop(graph, operator, condition, body, values, step, state).found(place)
-    raise ModelError(_NO_CELL)
+    raise ModelError(NO_CELL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,19 +368,19 @@ class _Loop:
         sequence, counter = _index(self.step.x, 1), _index(self.step.x, 2)
         variables = {index: k for k, index in enumerate(self.body.inputs)}
         if sequence not in variables or counter not in variables:
-            raise ModelError(_NO_CELL)
+            raise ModelError(NO_CELL)
         zero = [self.state]
         if self.step.cell is not None:
             key = _key_of(self.step.cell_before)
             cell = variables.get(key[1], -1) if isinstance(key, tuple) else -1
             if cell < 0 or self.values.known.get(self.body.outputs[cell]) is not self.step.cell:
-                raise ModelError(_NO_CELL)
+                raise ModelError(NO_CELL)
             zero.append(cell)
         if any(not self._starts_at_zero(k) for k in zero):
             raise ModelError("is a loop whose state does not begin at zero; train it so")
         taken = variables[sequence]
         if self.body.outputs[taken] != sequence or not self._counts(variables[counter]):
-            raise ModelError(_NO_CELL)
+            raise ModelError(NO_CELL)
         steps = self.body.tensor(sequence).shape[0]
         if not self._goes_over(steps, variables):
             raise ModelError("is a loop that leaves out steps; import the .keras file of the model")

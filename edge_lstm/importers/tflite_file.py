@@ -16,12 +16,14 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers.cells import described, with_peepholes
 from edge_lstm.importers.chain import (
     Activation,
     Array,
     Chain,
     Does,
     Grid,
+    Largest,
     LastStep,
     Normalise,
     Part,
@@ -277,8 +279,10 @@ def _lstm(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, s
     for places, why in VARIANTS:
         if any(operator.input(k) >= 0 for k in places):
             raise ModelError(why)
-    if operator.input(1) < 0 or operator.input(5) < 0:
-        raise ModelError(COUPLED)
+    absent = {k for k in _INPUT_GATE if operator.input(k) < 0}
+    if absent & {1, 5} and absent != _INPUT_GATE:
+        raise ModelError(HALF)
+    gates = range(1, 4) if absent == _INPUT_GATE else range(4)
     if activation != _TANH:
         raise ModelError(f"squashes with {_ACTIVATIONS.get(activation, activation)}; an LSTM here squashes with tanh")
     if projection_clip or clip not in (0.0, _CONVERTERS_CLIP):
@@ -288,20 +292,39 @@ def _lstm(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, s
     whole = np.arange(flow.batch * flow.steps * flow.width).reshape(flow.batch, flow.steps, flow.width)
     if not np.array_equal(flow.places, whole.transpose(1, 0, 2) if time_major else whole):
         raise ModelError("its input is not (batch, steps, features) as the file says; convert the model again")
-    units = _units(graph.tensor(operator.input(5)).shape)
-    kernel = [graph.weights(operator.input(1 + k), f"W of gate {k}", (units, flow.width)) for k in range(4)]
-    recurrent = [graph.weights(operator.input(5 + k), f"R of gate {k}", (units, units)) for k in range(4)]
+    units = _units(graph.tensor(operator.input(5 + gates[0])).shape)
+    kernel = [graph.weights(operator.input(1 + k), f"W of gate {k}", (units, flow.width)) for k in gates]
+    recurrent = [graph.weights(operator.input(5 + k), f"R of gate {k}", (units, units)) for k in gates]
     bias = [
         graph.bias(operator.input(12 + k), f"bias of gate {k}", operator.input(0), operator.input(1 + k), units)
-        for k in range(4)
+        for k in gates
     ]
-    weights = LstmWeights(*(single(np.stack(gates)) for gates in (kernel, recurrent, bias)))
+    if len(gates) == 3:  # the input gate is 1 minus the forget gate: 1 - σ(z) is σ(-z)
+        kernel, recurrent, bias = ([-arrays[0], *arrays] for arrays in (kernel, recurrent, bias))
+    plain = LstmWeights(*(single(np.stack(arrays)) for arrays in (kernel, recurrent, bias)))
+    weights = with_peepholes(plain, _peepholes(graph, operator, units))
     flow.width = units
     flow.places = np.arange(flow.batch * flow.steps * units).reshape(flow.batch, flow.steps, units)
     if time_major:
         flow.places = flow.places.transpose(1, 0, 2)
     clipped = f", the converter's cell_clip of {clip:g} left out" if clip else ""
-    return Recurrent(weights, every_step=True), f"{units} units{clipped}{_scales(graph, operator.inputs[1:9])}"
+    coupled = ", its input gate 1 minus its forget gate (CIFG)" if len(gates) == 3 else ""
+    note = f"{described(weights)}{coupled}{clipped}{_scales(graph, operator.inputs[1:9])}"
+    return Recurrent(weights, every_step=True), note
+
+
+def _peepholes(graph: Graph, operator: Operator, units: int) -> Array:
+    """(3, units) of i, f, o; noughts without."""
+    places = [operator.input(k) for k in _PEEPHOLES]
+    if all(place < 0 for place in places):
+        return np.zeros((3, units))
+    if any(place < 0 for place in places):
+        raise ModelError("has peepholes in some of its gates; train an LSTM with all of them or none")
+    return np.stack([graph.weights(place, f"peephole of gate {k}", (units,)) for k, place in enumerate(places)])
+
+
+_PEEPHOLES = (9, 10, 11)
+"""Operands of i, f, o."""
 
 
 def _units(shape: tuple[int, ...]) -> int:
@@ -318,13 +341,15 @@ def _scales(graph: Graph, operands: tuple[int, ...]) -> str:
 
 
 VARIANTS = (
-    ((9, 10, 11), "has peepholes, which a cell here has not; train it without"),
     ((16, 17), "has a projection, which a cell here has not; train it without"),
     ((20, 21, 22, 23), "has layer normalisation in its gates, which a cell here has not; train it without"),
 )
 """Which optional operands of an LSTM say what."""
 
-COUPLED = "has no input gate of its own (CIFG); train an LSTM of four gates"
+_INPUT_GATE = {1, 5, 12}
+"""Operands of the input gate: without them it is 1 minus the forget gate (CIFG)."""
+
+HALF = "has half an input gate; convert the model again"
 
 _TANH = 4
 _ACTIVATIONS = {0: "nothing", 1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh", 5: "sign_bit"}
@@ -353,6 +378,15 @@ def _softmax(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None
         raise ModelError(f"its beta is {operator.options.Beta():g}; train it with 1")
     _by_rows(flow)
     return Activation("softmax"), "the model keeps logits, a stream makes probabilities of them"
+
+
+def _arg_max(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:
+    _by_rows(flow)
+    _, axis = graph.stored(operator.input(1), "axis")
+    if axis.size != 1 or int(axis.ravel()[0]) not in (-1, flow.places.ndim - 1):
+        raise ModelError("is over another axis than the outputs'; take it over these")
+    flow.restart(flow.places.shape[:-1], 1)
+    return Largest(), "left out: a stream tells the label itself"
 
 
 def _squashed(graph: Graph, operator: Operator, flow: _Flow) -> tuple[Does | None, str]:  # noqa: ARG001
@@ -454,6 +488,7 @@ TAKEN: dict[str, _Take] = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
     "FULLY_CONNECTED": _dense,
     "SOFTMAX": _softmax,
+    "ARG_MAX": _arg_max,
     **dict.fromkeys(_SQUASHES, _squashed),
     "QUANTIZE": _recoded,
     "DEQUANTIZE": _recoded,

@@ -7,20 +7,22 @@ cell it is says the number of gates. A GRU of PyTorch resets after the product.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cells import NAMES, Rows, cell_weights, described
-from edge_lstm.importers.chain import Array, Chain, DenseLayer, Does, Part, Recurrent, dense_weights, part, single
+from edge_lstm.importers.chain import Array, BothWays, Chain, DenseLayer, Does, Part, Recurrent, Stretch, part, single
 from edge_lstm.importers.limits import MOST_UNITS, Budget
+from edge_lstm.importers.torch_linear import EPSILON, plain_module, with_activations
+from edge_lstm.importers.torch_order import Module, in_order
 from edge_lstm.importers.torch_pickle import read_state_dict
-from edge_lstm.model import DenseLayerWeights, DenseWeights
+from edge_lstm.model import DenseLayerWeights
 
 _RECURRENT = re.compile(
     r"(?P<prefix>.*?)(?P<what>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
@@ -32,19 +34,30 @@ _GATES: dict[int, tuple[str, tuple[int, ...]]] = {4: ("lstm", (0, 1, 2, 3)), 3: 
 """Gates in the rows of ``weight_hh`` → the cell, and where ours are among them."""
 
 REFUSED = {
-    "bidirectional": "reads backwards (bidirectional); train forwards",
+    "bidirectional": "reads backwards what no plain layer reads forwards; train it without a projection, or forwards",
 }
 """Argument of a recurrent module → why it cannot be taken."""
 
-SEVERAL = "is one of several, and a state dict does not say what is between them; export the model to ONNX"
-"""What is said of linear layers, of which one can be the head."""
+UNKNOWN = (
+    "is no weight of an LSTM, GRU or RNN, of a linear layer or a batch normalisation; save a state dict of these alone"
+)
+"""What is said of a tensor that belongs to nothing else."""
+
+COUNTER = "num_batches_tracked"
+"""What the name of a tensor ends in that acts in training alone: an integer."""
 
 SUPPOSED = (
-    "a state dict holds no program: its recurrent layers, its dropout and its one linear head were supposed in this "
-    "order, with nothing else between them"
+    "a state dict holds no program: its modules were supposed in this order, with nothing but dropout between them"
 )
 
-SUPPOSED_TANH = "a state dict does not say what a simple RNN squashes with: tanh was supposed, not nonlinearity='relu'"
+SUPPOSED_TANH = (
+    "a state dict does not say what a simple RNN squashes with: tanh was supposed; of nn.RNN(nonlinearity='relu') say "
+    "--nonlinearity relu"
+)
+
+SUPPOSED_EPSILON = (
+    f"a state dict does not say what a batch normalisation adds to the variance: eps={EPSILON} was supposed"
+)
 
 
 def read_safetensors(path: Path) -> Chain:
@@ -61,6 +74,8 @@ def read_safetensors(path: Path) -> Chain:
             if "edge-lstm" in (file.metadata() or {}):
                 raise ModelError(f"{path}: is a model of edge-lstm already; give it to export --model")
             for name in file.keys():  # noqa: SIM118 - no mapping
+                if name.endswith(COUNTER):
+                    continue
                 shown = file.get_slice(name)
                 budget.take(shown.get_shape(), 4, f"{path}: {name}")
                 if shown.get_dtype() not in ("F16", "F32", "F64"):
@@ -93,71 +108,66 @@ class _Place:
 
 def _chain(tensors: Mapping[str, Array], path: Path, ordered: bool) -> Chain:
     """``ordered`` says that the tensors come in the order in which the modules were made."""
-    modules: dict[str, dict[_Place, dict[str, Array]]] = {}
-    others: dict[str, Array] = {}
+    groups: dict[tuple[str, bool], dict[Any, Any]] = {}
     for name, tensor in tensors.items():
         match = _RECURRENT.fullmatch(name)
-        if match is None:
-            others[name] = tensor
-            continue
-        place = _Place(match["prefix"], int(match["layer"] or 0), bool(match["reverse"]))
-        modules.setdefault(place.prefix, {}).setdefault(place, {})[match["what"]] = tensor
-    made = {prefix: _layers(places) for prefix, places in modules.items()}
-    heads = _heads(others)
-    prefixes = list(made) if ordered else _in_order(made, heads, path)
-    layers = [part for prefix in prefixes for part in made[prefix]]
-    squashed = any(isinstance(p.does, Recurrent) and p.does.weights.cell == "rnn" for p in layers)
-    return Chain("pytorch", (*layers, *heads), notes=(SUPPOSED, *((SUPPOSED_TANH,) if squashed else ())))
+        if match is not None:
+            place = _Place(match["prefix"], int(match["layer"] or 0), bool(match["reverse"]))
+            groups.setdefault((place.prefix, True), {}).setdefault(place, {})[match["what"]] = tensor
+        elif not name.endswith(COUNTER):
+            prefix, _, what = name.rpartition(".")
+            groups.setdefault((prefix, False), {})[what] = tensor
+    modules, rest = [], []
+    for (prefix, is_recurrent), group in groups.items():
+        module = _module(prefix, group) if is_recurrent else plain_module(prefix, group)
+        if module is None:
+            rest += [Part(f"{prefix}.{what}".lstrip("."), "tensor", obstacle=UNKNOWN) for what in group]
+        else:
+            modules.append(module)
+    modules = in_order(modules, path, ordered)
+    parts, places = with_activations(modules)
+    tokens = modules[0].takes if modules and modules[0].kind == "embedding" else None
+    return Chain("pytorch", (*parts, *rest), notes=tuple(_notes(modules)), untold=places, tokens=tokens)
 
 
-def _in_order(made: Mapping[str, Sequence[Part]], heads: Sequence[Part], path: Path) -> list[str]:
-    """The modules in the order that their widths allow; a ``.safetensors`` file sorts them by name.
-
-    Raises:
-        ModelError: if their widths allow several, and their names are not one name with a number in it.
-    """
-    if len(made) < 2 or len(made) > _MOST_MODULES or any(p.obstacle for parts in made.values() for p in parts):
-        return sorted(made, key=_natural)
-    takes = {prefix: _width(parts[0], "features") for prefix, parts in made.items()}
-    gives = {prefix: _width(parts[-1], "units") for prefix, parts in made.items()}
-    head = next((p.does.weights.shape[1] for p in heads if isinstance(p.does, DenseWeights)), None)
-    fitting = [
-        row
-        for row in itertools.permutations(sorted(made, key=_natural))
-        if all(gives[a] == takes[b] for a, b in itertools.pairwise(row)) and head in (None, gives[row[-1]])
-    ]
-    numbered = len({re.sub(r"\d+", "0", prefix) for prefix in made}) == 1
-    if len(fitting) > 1 and not numbered:
-        names = ", ".join(prefix.rstrip(".") for prefix in fitting[0])
-        raise ModelError(
-            f"{path}: which of {names} comes first cannot be told, the file sorts them by name; "
-            "save the state dict with torch.save, which keeps their order"
-        )
-    return list(fitting[0]) if fitting else sorted(made, key=_natural)
+def _module(prefix: str, places: Mapping[_Place, Mapping[str, Array]]) -> Module:
+    parts = _layers(places)
+    first, last = _widths(parts[0]), _widths(parts[-1])
+    takes, gives = (first[0], last[1]) if first is not None and last is not None else (None, None)
+    return Module(prefix.rstrip(".") or parts[0].kind, tuple(parts), takes, gives, "recurrent")
 
 
-_MOST_MODULES = 7
-"""Whose orders are all tried."""
+_LAYERS = (Recurrent, DenseLayer)
 
 
-def _natural(prefix: str) -> list[tuple[str, int]]:
-    """Sorts ``rnn10`` behind ``rnn9``."""
-    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d{0,9})", prefix)]
+def _widths(part: Part) -> tuple[int, int] | None:
+    """What a layer takes and gives; None if that is not known."""
+    does = part.does
+    if isinstance(does, BothWays):
+        return does.forward.features, 2 * does.forward.units
+    return (does.weights.features, does.weights.units) if isinstance(does, _LAYERS) else None
 
 
-def _width(part: Part, what: str) -> int:
-    return getattr(part.does.weights, what) if isinstance(part.does, Recurrent | DenseLayer) else 0
+def _notes(modules: Sequence[Module]) -> Iterator[str]:
+    """What was supposed."""
+    if len(modules) > 1:
+        yield f"{SUPPOSED}: {', '.join(module.name for module in modules)}"
+    doing = [part.does for module in modules for part in module.parts]
+    if any(isinstance(does, Recurrent) and does.weights.cell == "rnn" for does in doing):
+        yield SUPPOSED_TANH
+    if any(isinstance(does, Stretch) for does in doing):
+        yield SUPPOSED_EPSILON
 
 
 def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
     """The layers of one module."""
-    parts = []
+    parts: list[Part] = []
     for place in sorted(places, key=lambda p: (p.layer, p.reverse)):
         of_layer = places[place]
         name = f"{place.prefix}l{place.layer}{'_reverse' if place.reverse else ''}"
         kind = NAMES.get(_cell(of_layer), "recurrent layer")
         if place.reverse:
-            parts.append(Part(name, kind, obstacle=REFUSED["bidirectional"]))
+            parts.append(_both_ways(parts.pop() if parts else None, name, of_layer))
             continue
         made = part(name, kind, lambda of_layer=of_layer: _recurrent(of_layer))  # type: ignore[misc]
         note = described(made.does.weights) if isinstance(made.does, Recurrent) else ""
@@ -165,6 +175,21 @@ def _layers(places: Mapping[_Place, Mapping[str, Array]]) -> list[Part]:
         if "weight_hr" in of_layer and not made.obstacle:
             parts.append(_projection(f"{name} projection", of_layer["weight_hr"]))
     return parts
+
+
+def _both_ways(forward: Part | None, name: str, tensors: Mapping[str, Array]) -> Part:
+    """The layer of the part before and its reverse."""
+
+    def build() -> Does:
+        backward = _recurrent(tensors)
+        does = None if forward is None else forward.does
+        if not isinstance(does, Recurrent) or not isinstance(backward, Recurrent) or "weight_hr" in tensors:
+            raise ModelError(REFUSED["bidirectional"])
+        return BothWays(does.weights, backward.weights)  # type: ignore[arg-type]  # as they are read
+
+    if forward is None or forward.obstacle:
+        return forward or Part(name, "recurrent layer", obstacle=REFUSED["bidirectional"])
+    return part(forward.name, f"bidirectional {forward.kind}", build)
 
 
 def _cell(tensors: Mapping[str, Array]) -> str:
@@ -215,22 +240,3 @@ def _recurrent(tensors: Mapping[str, Array]) -> Does:
     if wrong is not None:
         raise ModelError(f"a bias has shape {wrong}; expected {(rows,)}")
     return Recurrent(cell_weights(cell, Rows(kernel, recurrent, *biases), order), every_step=True)
-
-
-def _heads(others: Mapping[str, Array]) -> list[Part]:
-    """One ``*.weight`` of two dimensions with its ``*.bias``; all else stands in the way."""
-    parts, rest = [], dict(others)
-    for name, tensor in others.items():
-        stem = name.removesuffix("weight")
-        if stem == name or tensor.ndim != 2:
-            continue
-        weights, bias = rest.pop(name), rest.pop(f"{stem}bias", np.zeros(tensor.shape[0]))
-
-        def build(weights: Array = weights, bias: Array = bias) -> Does:
-            return dense_weights(weights, bias)
-
-        parts.append(part(stem.rstrip(".") or "head", "Linear", build, f"{tensor.shape[0]} outputs"))
-    if len(parts) > 1:
-        parts = [Part(p.name, p.kind, obstacle=SEVERAL) for p in parts]
-    why = "is no weight of an LSTM, GRU or RNN or of one linear head; save a state dict of these alone"
-    return parts + [Part(name, "tensor", obstacle=why) for name in rest]

@@ -12,14 +12,16 @@ from edge_lstm.arithmetic import native
 from edge_lstm.arithmetic.fused import RULES, FusedRules
 from edge_lstm.arithmetic.tflite_ops import FullyConnected, TfliteArithmetic
 from edge_lstm.cells.common import AffineRows, Cell, CellTap
-from edge_lstm.cells.gated import FloatConv, FloatDense, FloatFastGrnn, FloatGru, FloatRnn
+from edge_lstm.cells.gated import FloatConv, FloatDense, FloatFastGrnn, FloatGru, FloatPeepholeLstm, FloatRnn
+from edge_lstm.cells.look_ahead import LookAhead, NativeLookAhead
 from edge_lstm.cells.lstm import FloatLstm, FusedLstm, NativeLstmCell
 from edge_lstm.cells.native_gated import NATIVE_STEPS
 from edge_lstm.cells.step_chain import step_cells
 from edge_lstm.errors import ModelError
-from edge_lstm.integer import Affine, Arithmetic, NativeLstm, NativeModel, TfliteDense, TfliteModel
+from edge_lstm.integer import Affine, Arithmetic, NativeBidirectional, NativeLstm, NativeModel, TfliteDense, TfliteModel
 from edge_lstm.integer_step import StepModel
 from edge_lstm.model import (
+    BidirectionalWeights,
     ConvWeights,
     DenseLayerWeights,
     DenseWeights,
@@ -27,6 +29,7 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RnnWeights,
 )
 
@@ -40,6 +43,7 @@ Tap = Callable[[int, str, Array], None]
 
 FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
     LstmWeights: FloatLstm,
+    PeepholeLstmWeights: FloatPeepholeLstm,
     GruWeights: FloatGru,
     RnnWeights: FloatRnn,
     FastGrnnWeights: FloatFastGrnn,
@@ -48,8 +52,23 @@ FLOAT_CELLS: dict[type, Callable[[Any], Cell]] = {
 }
 """The step of each kind of layer in floating point."""
 
+
+def _float_look_ahead(layer: BidirectionalWeights) -> Cell:
+    forward, backward = (FLOAT_CELLS[type(half)](half) for half in (layer.forward, layer.backward))
+    carries_c = isinstance(layer.forward, LstmWeights)
+    return LookAhead(forward, backward, layer.features, layer.look_ahead, carries_c=carries_c)
+
+
+def _native_look_ahead(layer: NativeBidirectional) -> Cell:
+    forward, backward = (NATIVE_CELLS[type(half)](half) for half in (layer.forward, layer.backward))
+    return NativeLookAhead(forward, backward, layer.features, layer.look_ahead)
+
+
+FLOAT_CELLS[BidirectionalWeights] = _float_look_ahead
+
 NATIVE_CELLS: dict[type, Callable[[Any], Cell]] = {NativeLstm: NativeLstmCell, **NATIVE_STEPS}
 """The step of each kind of layer in arithmetic ``native``."""
+NATIVE_CELLS[NativeBidirectional] = _native_look_ahead
 
 
 class Network:

@@ -15,7 +15,7 @@ import numpy as np
 from edge_lstm.errors import BundleError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State, fitting
-from edge_lstm.tensor_names import NEW, cell_state, hidden_state
+from edge_lstm.tensor_names import BESIDE_HIDDEN, NEW, cell_state, hidden_state
 
 
 @dataclass(frozen=True)
@@ -89,24 +89,27 @@ class ExplicitState:
 
     def get_state(self) -> State:
         flat = [value.reshape(-1) for value in self._state]
-        return tuple((flat[h].copy(), flat[c].copy()) for h, c in self._layers)
+        return tuple((flat[h].copy(), np.concatenate([flat[k] for k in rest])) for h, rest in self._layers)
 
     def set_state(self, state: State) -> None:
-        for layer, values in zip(self._layers, state, strict=True):
+        for (h, rest), (h_value, c_value) in zip(self._layers, state, strict=True):
+            ends = np.cumsum([self._parts[index].width for index in rest])
+            values = np.split(np.asarray(c_value), ends[:-1])
             # Where c is h, what was given for c says nothing new; h goes in last.
-            for index, value in reversed(list(zip(layer, values, strict=True))):
+            for index, value in (*zip(rest, values, strict=True), (h, h_value)):
                 part = self._parts[index]
                 checked = fitting(value, part.dtype, part.width, f"the state {part.name}")
                 self._state[index] = checked.reshape(part.shape)
 
 
-def _layers(names: Sequence[str], who: str) -> list[tuple[int, int]]:
-    """Where h and c of each layer are among the states; a layer without c has h in its place."""
-    layers: list[tuple[int, int]] = []
+def _layers(names: Sequence[str], who: str) -> list[tuple[int, list[int]]]:
+    """Where h of each layer is among the states, and what makes up its c; a layer without any has h in its place."""
+    layers: list[tuple[int, list[int]]] = []
     while hidden_state(len(layers)) in names:
-        h, c = hidden_state(len(layers)), cell_state(len(layers))
-        layers.append((names.index(h), names.index(c if c in names else h)))
-    if {index for layer in layers for index in layer} != set(range(len(names))):
+        h = names.index(hidden_state(len(layers)))
+        others = [name(len(layers)) for name in BESIDE_HIDDEN]
+        layers.append((h, [names.index(name) for name in others if name in names] or [h]))
+    if {index for h, rest in layers for index in (h, *rest)} != set(range(len(names))):
         raise BundleError(
             f"the model gives {', '.join(names)}, {who} looks for {hidden_state(0)}, {cell_state(0)}, "
             f"{hidden_state(1)}, …; export it anew"

@@ -10,7 +10,7 @@ import numpy as np
 from edge_lstm.errors import BundleError, MissingDependencyError
 from edge_lstm.integer import Arithmetic
 from edge_lstm.runtimes.base import Array, State
-from edge_lstm.tensor_names import NEW, cell_state, hidden_state
+from edge_lstm.tensor_names import BESIDE_HIDDEN, NEW, hidden_state
 
 
 class OnnxSession:
@@ -59,15 +59,22 @@ class OnnxSession:
     def get_state(self) -> State:
         flat = {name: value.reshape(-1) for name, value in self._values.items()}
         hidden = [flat[hidden_state(layer)] for layer in range(self._layers)]
-        # A cell that carries nothing beyond h has no input c.
-        return tuple((h.copy(), flat.get(cell_state(layer), h).copy()) for layer, h in enumerate(hidden))
+        # A cell that carries nothing beyond h has no other input.
+        return tuple((h.copy(), np.concatenate(self._rest(flat, layer) or [h])) for layer, h in enumerate(hidden))
 
     def set_state(self, state: State) -> None:
-        given = {hidden_state(layer): h for layer, (h, _) in enumerate(state)}
-        given |= {cell_state(layer): c for layer, (_, c) in enumerate(state) if cell_state(layer) in self._widths}
+        given: dict[str, Array] = {}
+        for layer, (h, c) in enumerate(state):
+            rest = [name(layer) for name in BESIDE_HIDDEN if name(layer) in self._widths]
+            ends = np.cumsum([self._widths[name] for name in rest])[:-1]
+            given |= {hidden_state(layer): h, **dict(zip(rest, np.split(np.asarray(c), ends), strict=False))}
         self._values = {
             name: np.asarray(given[name], np.float32).reshape(1, 1, width) for name, width in self._widths.items()
         }
+
+    def _rest(self, flat: dict[str, Array], layer: int) -> list[Array]:
+        """What a layer carries besides its hidden state."""
+        return [flat[name(layer)] for name in BESIDE_HIDDEN if name(layer) in flat]
 
     @property
     def _layers(self) -> int:

@@ -20,7 +20,7 @@ class Prediction:
         probability: of ``label``.
         probabilities: of every label.
         values: physical values by output name; of step ``for_step`` if that is given.
-        for_step: the step that a forecast is about.
+        for_step: the step that a forecast is about, or what a model says that looks ahead.
         score: smoothed residual of an anomaly model; None at the first step, which nothing foretold.
         anomaly: whether ``score`` is above the model's threshold.
     """
@@ -161,12 +161,12 @@ _SAY: dict[TaskKind, Callable[[Interface, Sequence[float]], dict[str, Any]]] = {
 
 def prediction(interface: Interface, output: Sequence[float], step: int, **more: Any) -> Told:
     """The prediction in the network's output (O,), logits or scaled targets, at a step."""
-    task = interface.task
+    ahead = interface.ahead
     return Told(
         step,
         time=None if interface.rate_hz is None else step / interface.rate_hz,
-        for_step=step + task.horizon if task.predicts_ahead else None,
-        **_SAY[task.kind](interface, output),
+        for_step=step + ahead if ahead else None,
+        **_SAY[interface.task.kind](interface, output),
         **more,
     )
 

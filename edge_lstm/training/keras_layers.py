@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.model import (
+    RNN_RELU,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -33,8 +34,9 @@ CELL_LIMIT = 32.0
 cannot: a fused int8 LSTM computes up to 64."""
 
 HIDDEN_LIMIT = 4.0
-"""The same of the hidden state of a FastGRNN, which outgrows 1 where its gate stays open. Integers hold it up to 16,
-but every doubling costs the products with it one bit. Hidden states of other cells lie within ±1 by themselves."""
+"""The same of the hidden state of a FastGRNN, which outgrows 1 where its gate stays open, and of a simple RNN that
+rectifies. Integers hold the one up to 16 and the other up to 128, but every doubling costs the products with it one
+bit. Hidden states of other cells lie within ±1 by themselves."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ def _lstm_weights(arrays: Arrays, _arguments: Arguments) -> LstmWeights:
     return LstmWeights(**_by_gate(arrays, 4), bias=arrays[2].reshape(4, -1))
 
 
-def _rnn_weights(arrays: Arrays, _arguments: Arguments) -> RnnWeights:
-    return RnnWeights(**_by_gate(arrays, 1), bias=arrays[2].reshape(1, -1))
+def _rnn_weights(arrays: Arrays, arguments: Arguments) -> RnnWeights:
+    activation = arguments.get("activation", "tanh")
+    return RnnWeights(**_by_gate(arrays, 1), bias=arrays[2].reshape(1, -1), activation=activation)
 
 
 def _gru_variables(weights: GruWeights) -> list[NDArray[Any]]:
@@ -160,6 +163,13 @@ KERAS_CELLS: dict[str, KerasCell] = {
     RnnWeights.cell: KerasCell(
         lambda keras: keras.layers.SimpleRNN, lambda *_: _ALL_STEPS, _plain_variables, _rnn_weights
     ),
+    RNN_RELU: KerasCell(
+        lambda keras: keras.layers.SimpleRNN,
+        lambda *_: {**_ALL_STEPS, "activation": "relu"},
+        _plain_variables,
+        _rnn_weights,
+        limit=HIDDEN_LIMIT,
+    ),
     FastGrnnWeights.cell: KerasCell(
         fast_grnn_layer, lambda *_: {}, _fast_grnn_variables, _fast_grnn_weights, limit=HIDDEN_LIMIT
     ),
@@ -170,4 +180,4 @@ KERAS_CELLS: dict[str, KerasCell] = {
         lambda keras: keras.layers.Conv1D, _conv_arguments, _conv_variables, _conv_weights, recurrent=False
     ),
 }
-"""Every cell by its name."""
+"""Every cell by the name of its variant."""

@@ -121,7 +121,7 @@ class Network:
 
     def _begin_with(self, start: Start) -> None:
         for layer, weights in zip(self.layers, start.layers, strict=True):
-            _assign(layer, KERAS_CELLS[weights.cell].variables(weights))
+            _assign(layer, KERAS_CELLS[weights.variant].variables(weights))
         if start.head is not None:
             _assign(self.head, [start.head.weights.T, start.head.bias])
 

@@ -16,7 +16,7 @@ Loss = Literal["auto", "cross-entropy", "mse", "mae", "huber"]
 Supervision = Literal["ramp", "last"]
 ClassWeights = Literal["none", "balanced"] | tuple[tuple[str, float], ...]
 
-CellName = Literal["lstm", "gru", "rnn", "fastgrnn", "dense", "conv"]
+CellName = Literal["lstm", "gru", "rnn", "rnn-relu", "fastgrnn", "dense", "conv"]
 
 MODEL_KEYS = ("cell", "units", "taps", "dropout")
 """Keys of the ``[model]`` table; all others belong to ``[training]``."""
@@ -34,8 +34,9 @@ class TrainingSpec:
     """How a network is shaped and trained.
 
     Args:
-        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``fastgrnn``; or a list of one a layer, in which may also be
-            ``dense``, a layer without memory (ReLU), and ``conv``, a causal convolution over the last steps (ReLU).
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh), ``rnn-relu`` or ``fastgrnn``; or a list of one a layer, in which may
+            also be ``dense``, a layer without memory (ReLU), and ``conv``, a causal convolution over the last steps
+            (ReLU).
         units: (layers,) units of each layer but the head, the one nearest the input first.
         taps: steps that each convolution spans.
         dropout: share of each layer's outputs dropped while training.
@@ -90,7 +91,8 @@ class TrainingSpec:
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name)))
         if set(self.cells) <= {"dense", "conv"}:
             names = " and ".join(sorted(set(self.cells)))
-            raise ProjectError(f"cell names {names} layers alone; give at least one of lstm, gru, rnn and fastgrnn")
+            remembering = ", ".join(name for name in get_args(CellName) if name not in ("dense", "conv"))
+            raise ProjectError(f"cell names {names} layers alone; give at least one of {remembering}")
         if not isinstance(self.cell, str):
             if len(self.cell) != len(self.units):
                 raise ProjectError(

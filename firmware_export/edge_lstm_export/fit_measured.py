@@ -22,6 +22,8 @@ from edge_lstm.integer import (
     NativeLayer,
     NativeLstm,
     NativeModel,
+    NativePeepholeLstm,
+    NativeRnnRelu,
 )
 from edge_lstm.model import Interface, Scaling, Task
 from edge_lstm_export.c_source import write_c
@@ -94,6 +96,10 @@ def _layer(cell: str, features: int, units: int, shape: Shape) -> NativeLayer:
     more: dict[str, Any] = {"scheme": scheme, "row_bits": 12, "hidden_bits": 8}
     if kind is NativeFastGrnn:
         more |= {"candidate": np.zeros(units), "zeta": 0, "nu": 0, "reach_bits": 0}
+    if kind is NativePeepholeLstm:
+        more |= {"peephole": np.zeros((3, units)), "peephole_bits": 15}
+    if kind is NativeRnnRelu:
+        more |= {"reach_bits": 0}
     if issubclass(kind, NativeDense):
         more |= {"activation": "relu", "reach_bits": 0}
     if kind is NativeConv:

@@ -16,13 +16,14 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ExportError, MissingDependencyError
 from edge_lstm.model import (
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -77,6 +78,8 @@ def keras_model(model: FloatModel) -> bytes:
 def keras_obstacle(model: FloatModel) -> str | None:
     """Why Keras cannot hold the model, and what can; None if it can."""
     for index, layer in enumerate(model.layers):
+        if isinstance(layer, BidirectionalWeights):
+            return f"layer {index} looks ahead by {layer.look_ahead} steps, which no layer of Keras does; use the ONNX"
         if type(layer) not in (*_CELLS, *_ROWS):
             return (
                 f"layer {index} is a {layer.cell.upper()}, which is no layer of Keras and would need code beside the "
@@ -145,7 +148,8 @@ def _layers(model: FloatModel) -> list[_Layer]:
             layers.append(_ROWS[type(weights)](f"layer{index}", weights, _shape(model, index, weights.features)))
         else:
             every_step = steps is None or index < _last_recurrent(model)
-            layers.append(_recurrent(f"layer{index}", weights, (None, steps, weights.features), every_step))
+            recurrent = cast(RecurrentWeights, weights)  # a bidirectional one is an obstacle
+            layers.append(_recurrent(f"layer{index}", recurrent, (None, steps, weights.features), every_step))
     return [*layers, _head(model)]
 
 
@@ -216,7 +220,7 @@ def _gru(weights: GruWeights) -> tuple[str, Array, dict[str, Any]]:
 
 
 def _rnn(weights: RnnWeights) -> tuple[str, Array, dict[str, Any]]:
-    return "SimpleRNN", weights.bias.reshape(-1), {}
+    return "SimpleRNN", weights.bias.reshape(-1), {"activation": weights.activation}
 
 
 _CELLS: dict[type[CellWeights], Callable[[Any], tuple[str, Array, dict[str, Any]]]] = {

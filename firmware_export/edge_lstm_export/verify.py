@@ -41,8 +41,8 @@ from edge_lstm.bundle import (
 )
 from edge_lstm.compiler import compile_shared
 from edge_lstm.errors import BundleError, MissingDependencyError, VerificationError
-from edge_lstm.integer import Arithmetic, NativeModel, TfliteModel
-from edge_lstm.model import GATES, LstmWeights, Scaling
+from edge_lstm.integer import Arithmetic, NativeBidirectional, NativeModel, TfliteModel
+from edge_lstm.model import GATES, BidirectionalWeights, Scaling
 from edge_lstm.modelfile import Model
 from edge_lstm.reference import network, trace, traces
 from edge_lstm.runtimes.c_library import CLibrary
@@ -314,11 +314,13 @@ def _judge(bundle: Bundle, case: Case, found: Sequence[Sequence[Trace]]) -> Chec
 
 
 def _float_gate(bundle: Bundle, first: Difference) -> str:
-    """The gates that may be behind a difference of floats: of cells that carry nothing beyond h, any of theirs."""
+    """The gates that may be behind a difference of floats: of cells but LSTMs any of theirs."""
     layers = bundle.float_model.layers
-    if first.layer == len(layers) or isinstance(layers[first.layer], LstmWeights):
+    if first.layer == len(layers):
         return first.gate
-    return " or ".join(layers[first.layer].gates)
+    layer = layers[first.layer]
+    gates = layer.forward.gates if isinstance(layer, BidirectionalWeights) else layer.gates
+    return first.gate if layer.cell != BidirectionalWeights.cell and gates == GATES else " or ".join(gates)
 
 
 def _on_board(bundle: Bundle, core: str) -> Check:
@@ -383,7 +385,10 @@ def _gate_in_c(bundle: Bundle, model: Model, codes: Array, first: Difference) ->
     with _compiled(bundle, ["EL_TAP"]) as file:
         found = CLibrary(file).trace(codes[start : first.step + 1])
     exact = trace(network(model), codes[start : first.step + 1])
-    gates = cast(NativeModel, model).layers[first.layer].gates
+    layer = cast(NativeModel, model).layers[first.layer]
+    if isinstance(layer, NativeBidirectional):
+        return f"one of {', '.join(layer.forward.gates)}, of either half"
+    gates = layer.gates
     # A tap's place bears the name that an LSTM's gate has there.
     places = zip(gates, GATES, strict=False)
     differing = [g for g, at in places if not np.array_equal(found[first.layer, at][-1], exact[first.layer, g][-1])]

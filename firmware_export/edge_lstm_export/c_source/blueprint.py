@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from edge_lstm.model import Float64, Interface
+from edge_lstm.model import BidirectionalWeights, Float64, Interface
 from edge_lstm_export.c_source.literals import require_within
 
 MOST_UNITS = 8191
@@ -69,8 +69,13 @@ def state_bytes(kept: int, work_words: int) -> int:
 
 
 def float_state_bytes(layers: Sequence[Layer]) -> int:
-    """``sizeof`` the state of one stream of a float model: cell and hidden state, and scratch for the widest layer."""
-    return 4 * (cells_of(layers) + units_of(layers) + max(layer.units for layer in layers))
+    """``sizeof`` the state of one stream of a float model: cell and hidden state, and scratch."""
+    return 4 * (cells_of(layers) + units_of(layers) + float_scratch(layers))
+
+
+def float_scratch(layers: Sequence[Layer]) -> int:
+    """Numbers: a new hidden state, and of a layer that looks ahead also two of a half and a copy of one."""
+    return max(layer.units * (2 if isinstance(layer, BidirectionalWeights) else 1) for layer in layers)
 
 
 def physical_gains(interface: Interface, step: float = 1.0) -> tuple[Float64, Float64]:

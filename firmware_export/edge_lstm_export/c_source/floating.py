@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.model import (
+    ArrayWeights,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -16,11 +18,19 @@ from edge_lstm.model import (
     FloatModel,
     GruWeights,
     LstmWeights,
+    PeepholeLstmWeights,
     RecurrentWeights,
     RnnWeights,
 )
 from edge_lstm_export.c_source import kernels
-from edge_lstm_export.c_source.blueprint import cells_line, float_state_bytes, physical_gains, require_counts, table
+from edge_lstm_export.c_source.blueprint import (
+    cells_line,
+    float_scratch,
+    float_state_bytes,
+    physical_gains,
+    require_counts,
+    table,
+)
 from edge_lstm_export.c_source.header import FLOAT, model_header, model_stem
 from edge_lstm_export.c_source.literals import array, prefix_name, strings
 from edge_lstm_export.c_source.packing import Array
@@ -60,14 +70,16 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
     Raises:
         ExportError: if a name or number of the model has no place in C, or the prefix is not usable.
     """
-    stem, widest = model_stem(prefix_name(prefix)), max(layer.units for layer in model.layers)
+    stem = model_stem(prefix_name(prefix))
     require_counts(model.interface, model.layers)
-    packed = [_PACK[type(layer)](layer) for layer in model.layers]
-    title = f"{cells_line(model.layers)} in float32"
-    constants = sum(x.weights.size + x.bias.size for x in packed) + model.head.weights.size + model.head.bias.size
+    packed = [_packed(layer) for layer in model.layers]
+    title, both = f"{cells_line(model.layers)} in float32", [half for halves in packed for half in halves.values()]
+    constants = sum(x.weights.size + x.bias.size for x in both) + model.head.weights.size + model.head.bias.size
+    files = {name for layer in both for name in layer.in_files}
+    files |= {_LOOK_AHEAD_FILE} if any(len(halves) > 1 for halves in packed) else set()
     sizes = f"{4 * constants:,} bytes of constants, {float_state_bytes(model.layers):,} bytes of state a stream"
     return {
-        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted({name for layer in packed for name in layer.in_files})]),
+        **kernels.kernel_files([*kernels.FLOAT_FILES, *sorted(files)]),
         f"{stem}.c": _constants(model, packed, prefix).encode(),
         f"{stem}.h": model_header(
             prefix,
@@ -76,28 +88,45 @@ def write_c_float(model: FloatModel, prefix: str = "el") -> dict[str, bytes]:
             title,
             sizes,
             model.layers,
-            scratch=f"float next[{widest}]",
+            scratch=f"float next[{float_scratch(model.layers)}]",
             libraries=" Link with libm.",
         ),
     }
 
 
-def _constants(model: FloatModel, packed: list[_Packed], prefix: str) -> str:
+_LOOK_AHEAD_FILE = "el_look_ahead_float.c"
+
+
+def _packed(layer: CellWeights) -> dict[str, _Packed]:
+    """What a layer is made of, by what is added to its name: the halves of one that looks ahead."""
+    if isinstance(layer, BidirectionalWeights):
+        return {f"_{name}": _PACK[type(half)](half) for name, half in layer.named_halves.items()}
+    return {"": _PACK[type(layer)](layer)}
+
+
+def _constants(model: FloatModel, packed: list[dict[str, _Packed]], prefix: str) -> str:
     parts = [f'/* Constants, written by edge-lstm. Do not edit. */\n#include "{model_stem(prefix)}.h"\n']
     rows = []
-    for index, (layer, arrays) in enumerate(zip(model.layers, packed, strict=True)):
-        parts += [
-            f"/* Layer {index}: {layer.cell.upper()}, {layer.features} features, {layer.units} units. */\n",
-            array("float", f"layer_{index}_weights", arrays.weights, arrays.weights_shape),
-            array("float", f"layer_{index}_bias", arrays.bias, arrays.bias_shape),
-        ]
-        weights = f"el_float_{arrays.cell}, layer_{index}_weights, layer_{index}_bias"
-        rows.append(f"{{{weights}, {layer.features}, {layer.units}, {layer.cells}}}")
+    for index, (layer, halves) in enumerate(zip(model.layers, packed, strict=True)):
+        parts.append(f"/* Layer {index}: {layer.cell.upper()}, {layer.features} features, {layer.units} units. */\n")
+        for half, arrays in halves.items():
+            name = f"layer_{index}{half}"
+            parts.append(array("float", f"{name}_weights", arrays.weights, arrays.weights_shape))
+            parts.append(array("float", f"{name}_bias", arrays.bias, arrays.bias_shape))
+        if isinstance(layer, BidirectionalWeights):
+            both = [_row(f"layer_{index}{name}", halves[name], layer.forward) for name in halves]
+            carried = layer.forward.cells if isinstance(layer.forward, LstmWeights) else 0
+            members = f"{', '.join(both)}, {layer.look_ahead}, {carried}"
+            parts.append(f"static const el_float_pair layer_{index}_halves = {{{members}}};\n")
+            shape = f"{layer.features}, {layer.units}, {layer.cells}"
+            rows.append(f"{{el_float_look_ahead, NULL, NULL, {shape}, &layer_{index}_halves}}")
+        else:
+            rows.append(_row(f"layer_{index}", halves[""], layer))
     p, head = prefix.upper(), model.head
     parts += [
         array("float", "head_weights", head.weights, f"(outputs, units) = {head.weights.shape}"),
         array("float", "head_bias", head.bias, "(outputs)"),
-        "/* step, weights, bias, features, units, cells */\n" + table("el_float_layer", "layers", rows),
+        "/* step, weights, bias, features, units, cells, halves */\n" + table("el_float_layer", "layers", rows),
         f"const el_float_net {prefix}_model = {{layers, head_weights, head_bias, "
         f"{p}_LAYERS, {p}_UNITS, {p}_CHANNELS, {p}_OUTPUTS, {p}_CELLS}};\n",
         *_scalers(model, prefix),
@@ -105,9 +134,25 @@ def _constants(model: FloatModel, packed: list[_Packed], prefix: str) -> str:
     return "\n".join(parts)
 
 
+def _row(name: str, arrays: _Packed, layer: ArrayWeights) -> str:
+    """The members of an ``el_float_layer``."""
+    shape = f"{layer.features}, {layer.units}, {layer.cells}"
+    return f"{{el_float_{arrays.cell}, {name}_weights, {name}_bias, {shape}, NULL}}"
+
+
 def _lstm(layer: LstmWeights) -> _Packed:
     return _Packed(
         "lstm", _unit_by_unit(_rows(layer)), _unit_by_unit(layer.bias), "(units, columns, i f g o)", "(units, i f g o)"
+    )
+
+
+def _peephole_lstm(layer: PeepholeLstmWeights) -> _Packed:
+    return _Packed(
+        "lstm_peephole",
+        _unit_by_unit(_rows(layer)),
+        _unit_by_unit(np.concatenate([layer.bias, layer.peephole])),
+        "(units, columns, i f g o)",
+        "(units, i f g o and p of i f o)",
     )
 
 
@@ -128,7 +173,8 @@ def _gru(layer: GruWeights) -> _Packed:
 
 
 def _rnn(layer: RnnWeights) -> _Packed:
-    return _Packed("rnn", _rows(layer), layer.bias, "(units, columns)", "(units)")
+    cell = "rnn" if layer.activation == "tanh" else "rnn_relu"
+    return _Packed(cell, _rows(layer), layer.bias, "(units, columns)", "(units)")
 
 
 def _fastgrnn(layer: FastGrnnWeights) -> _Packed:
@@ -144,6 +190,7 @@ def _dense(layer: DenseLayerWeights) -> _Packed:
 
 _PACK: dict[type[CellWeights], Callable[[Any], _Packed]] = {
     LstmWeights: _lstm,
+    PeepholeLstmWeights: _peephole_lstm,
     GruWeights: _gru,
     RnnWeights: _rnn,
     FastGrnnWeights: _fastgrnn,

@@ -19,18 +19,29 @@ COMMON_FILES = ("el_gated.h", COMMON_TABLE, "el_sigmoid.h")
 class _Kernel:
     """Args:
     scratch: int16 codes a unit, beside those of a convolution's window.
+    headers: further ones that the file includes.
+    declares: that of the function and its constants.
     """
 
     file: str
     function: str
     scratch: int
     headers: tuple[str, ...] = ()
+    declares: str = "el_gated.h"
 
 
 _KERNELS = {
     "gru": _Kernel("el_gru.c", "el_gru", 6),
     "gru-before": _Kernel("el_gru_before.c", "el_gru_before", 7),
+    "lstm-peephole": _Kernel(
+        "el_lstm_peephole.c",
+        "el_lstm_peephole",
+        8,
+        ("el_lstm_peephole.h", "el_lstm_native.h", "el_rows.h"),
+        "el_lstm_peephole.h",
+    ),
     "rnn": _Kernel("el_rnn.c", "el_rnn", 2),
+    "rnn-relu": _Kernel("el_rnn_relu.c", "el_rnn_relu", 2),
     "fastgrnn": _Kernel("el_fastgrnn.c", "el_fastgrnn", 2),
     "dense": _Kernel("el_dense.c", "el_dense", 1, ("el_dense.h",)),
     "conv": _Kernel("el_conv.c", "el_conv", 1, ("el_conv.h", "el_dense.h")),
@@ -49,7 +60,7 @@ def gated_files(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
 def gated_headers(layer: NativeCell, chosen: KernelSet) -> tuple[str, ...]:
     """Those that declare what a layer's constants are made of, beside the set's own."""
     own = _own_kernel(layer, chosen)
-    return (joined.HEADER,) if own is None else own.headers
+    return (_KERNELS[layer.cell].declares,) if own is None else own.headers
 
 
 def is_common(layer: NativeCell, chosen: KernelSet) -> bool:

@@ -181,6 +181,9 @@ def model_header(
     use = Template(_USE[task.predicts_labels]).substitute(names)
     loop = Template(_EVERY_STEP if task.window is None else _EVERY_WINDOW).substitute(names, use=use)
     rate = "" if interface.rate_hz is None else f"#define {prefix.upper()}_RATE_HZ {real(interface.rate_hz)}\n"
+    if interface.look_ahead:
+        what = f"{interface.look_ahead} /* steps before the newest sample that y is of */"
+        rate += f"#define {prefix.upper()}_LOOK_AHEAD {what}\n"
     text = _HEADER.substitute(
         names,
         **{name: getattr(family, name) for name in family.__dataclass_fields__},

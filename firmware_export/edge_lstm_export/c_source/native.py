@@ -6,8 +6,16 @@ import numpy as np
 
 from edge_lstm.arithmetic.native import ACCUMULATOR_LIMIT, NARROW_SHIFTS
 from edge_lstm.errors import ExportError
-from edge_lstm.integer import Affine, NativeLayer, NativeLstm, NativeModel, TfliteModel
-from edge_lstm_export.c_source import kernels
+from edge_lstm.integer import (
+    Affine,
+    NativeBidirectional,
+    NativeCellLayer,
+    NativeLayer,
+    NativeLstm,
+    NativeModel,
+    TfliteModel,
+)
+from edge_lstm_export.c_source import kernels, look_ahead
 from edge_lstm_export.c_source.blueprint import (
     cells_line,
     kept_bytes,
@@ -64,8 +72,18 @@ def write_c(model: NativeModel, prefix: str = "el", kernel_set_name: str = "port
 
 
 def _files(model: NativeModel, chosen: KernelSet) -> set[str]:
-    gated = [gated_files(layer, chosen) for layer in model.layers if not isinstance(layer, NativeLstm)]
-    return {*kernels.NATIVE_FILES, *chosen.files[model.scheme], *(name for files in gated for name in files)}
+    gated = [gated_files(cell, chosen) for cell in _cells(model) if not isinstance(cell, NativeLstm)]
+    ahead = look_ahead.FILES if any(isinstance(layer, NativeBidirectional) for layer in model.layers) else ()
+    return {*kernels.NATIVE_FILES, *chosen.files[model.scheme], *ahead, *(name for files in gated for name in files)}
+
+
+def _cells(model: NativeModel) -> list[NativeCellLayer]:
+    """The layers, each half of a bidirectional one by itself."""
+    return [cell for layer in model.layers for cell in _halves(layer)]
+
+
+def _halves(layer: NativeLayer) -> tuple[NativeCellLayer, ...]:
+    return (layer.forward, layer.backward) if isinstance(layer, NativeBidirectional) else (layer,)
 
 
 def constant_bytes(model: NativeModel, chosen: KernelSet) -> int:
@@ -78,7 +96,7 @@ def _sigmoid_tables(model: NativeModel, chosen: KernelSet) -> int:
     """How many: a set whose table is another than that of the C of all sets needs both in some stacks."""
     if COMMON_TABLE in chosen.files[model.scheme]:
         return 1
-    return len({not isinstance(layer, NativeLstm) and is_common(layer, chosen) for layer in model.layers})
+    return len({not isinstance(cell, NativeLstm) and is_common(cell, chosen) for cell in _cells(model)})
 
 
 def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:
@@ -87,10 +105,13 @@ def native_state_bytes(model: NativeModel, chosen: KernelSet) -> int:
 
 
 def _work_words(model: NativeModel, chosen: KernelSet) -> int:
-    return max(
-        chosen.work_words(layer) if isinstance(layer, NativeLstm) else gated_work_words(layer, chosen)
-        for layer in model.layers
-    )
+    return max(_words(layer, chosen) for layer in model.layers)
+
+
+def _words(layer: NativeLayer, chosen: KernelSet) -> int:
+    if isinstance(layer, NativeBidirectional):
+        return look_ahead.own_words(layer) + max(_words(half, chosen) for half in _halves(layer))
+    return chosen.work_words(layer) if isinstance(layer, NativeLstm) else gated_work_words(layer, chosen)
 
 
 def _layers(model: NativeModel, chosen: KernelSet) -> list[Written]:
@@ -98,6 +119,9 @@ def _layers(model: NativeModel, chosen: KernelSet) -> list[Written]:
 
 
 def _layer(layer: NativeLayer, name: str, chosen: KernelSet) -> Written:
+    if isinstance(layer, NativeBidirectional):
+        halves = (_layer(getattr(layer, half), f"{name}_{half[0]}", chosen) for half in ("forward", "backward"))
+        return look_ahead.write_look_ahead(layer, name, *halves)
     return chosen.layer(layer, name) if isinstance(layer, NativeLstm) else write_gated(layer, name, chosen)
 
 
@@ -130,13 +154,14 @@ def _require_accumulators(model: NativeModel) -> None:
     """Two sums share a word in some kernels, and all multiply one by 8 bits: 24 bits is what a sum may take."""
     codes = np.maximum(np.abs(model.encoding.low), np.abs(model.encoding.high)).astype(np.int64)
     for index, layer in enumerate(model.layers):
-        hidden = np.full(layer.units, layer.hidden_limit)
-        joint = isinstance(layer, NativeLstm) and len(layer.blocks) == 1
-        over_x = codes if isinstance(layer, NativeLstm) else np.tile(codes, layer.span)
-        limits = [np.concatenate([codes, hidden])] if joint else [over_x, hidden, hidden]
-        for block, limit in zip(layer.blocks, limits, strict=False):
-            _require_narrow(f"layer {index}", block, limit)
-        codes = hidden
+        for cell in _halves(layer):
+            hidden = np.full(cell.units, cell.hidden_limit)
+            joint = isinstance(cell, NativeLstm) and len(cell.blocks) == 1
+            over_x = codes if isinstance(cell, NativeLstm) else np.tile(codes, cell.span)
+            limits = [np.concatenate([codes, hidden])] if joint else [over_x, hidden, hidden]
+            for block, limit in zip(cell.blocks, limits, strict=False):
+                _require_narrow(f"layer {index}", block, limit)
+        codes = np.full(layer.units, layer.hidden_limit)
     _require_narrow("the head", model.head, codes)
 
 
@@ -150,16 +175,17 @@ def _require_narrow(where: str, block: Affine, limit: Array) -> None:
 
 
 def _blocks(model: NativeModel) -> list[Affine]:
-    return [block for layer in model.layers for block in layer.blocks] + [model.head]
+    return [block for cell in _cells(model) for block in cell.blocks] + [model.head]
 
 
 def _constants(model: NativeModel, prefix: str, chosen: KernelSet) -> str:
     layers, head = _layers(model, chosen), _head(model, chosen)
-    gated = [gated_headers(layer, chosen) for layer in model.layers if not isinstance(layer, NativeLstm)]
-    headers = dict.fromkeys([f"{model_stem(prefix)}.h", *chosen.headers, *(name for each in gated for name in each)])
+    more = [gated_headers(cell, chosen) for cell in _cells(model) if not isinstance(cell, NativeLstm)]
+    more += [(look_ahead.HEADER,) for layer in model.layers if isinstance(layer, NativeBidirectional)]
+    headers = dict.fromkeys([f"{model_stem(prefix)}.h", *chosen.headers, *(name for each in more for name in each)])
     includes = [f'#include "{header}"\n' for header in headers]
     both = list(zip(layers, model.layers, strict=True))
-    rows = [f"{{{c.function}, {c.constants}, {x.features}, {x.units}, {x.hidden_bits}, {x.cells}}}" for c, x in both]
+    rows = [look_ahead.layer_row(layer, written) for written, layer in both]
     units, p = model.layers[-1].units, prefix.upper()
     return "\n".join(
         [

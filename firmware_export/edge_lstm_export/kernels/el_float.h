@@ -26,7 +26,16 @@ struct el_float_layer {
     uint16_t features;
     uint16_t units;
     uint16_t cells;
+    const struct el_float_pair *pair; /* of a layer that looks ahead, which has no weights of its own */
 };
+
+/* The halves of a layer that looks ahead. */
+typedef struct el_float_pair {
+    el_float_layer forward;
+    el_float_layer backward;
+    uint16_t steps;
+    uint16_t carried; /* numbers of its c that are the forward half's own */
+} el_float_pair;
 
 /* A whole network. */
 typedef struct {
@@ -58,7 +67,8 @@ typedef struct {
 } el_float_scaler;
 
 /* The cells; a program needs the files of those that its models name. */
-el_float_cell el_float_lstm, el_float_gru, el_float_gru_before, el_float_rnn, el_float_fastgrnn;
+el_float_cell el_float_lstm, el_float_gru, el_float_gru_before, el_float_rnn, el_float_rnn_relu, el_float_fastgrnn;
+el_float_cell el_float_lstm_peephole, el_float_look_ahead;
 el_float_cell el_float_dense_linear, el_float_dense_relu, el_float_dense_tanh, el_float_dense_sigmoid;
 el_float_cell el_float_conv_linear, el_float_conv_relu, el_float_conv_tanh, el_float_conv_sigmoid;
 

@@ -16,7 +16,7 @@ typedef struct {
     uint16_t zeta;             /* FastGRNN, Q0.15 */
     uint16_t nu;
     uint8_t scale_bits; /* rows are Q3.12 less so many bits */
-    uint8_t reach_bits; /* FastGRNN, dense: |c| <= 2^this */
+    uint8_t reach_bits; /* FastGRNN, rectified, dense: |c| <= 2^this */
     uint8_t narrow;     /* h saturates to int8 */
     uint8_t activation; /* dense: of el_activation */
 } el_gated;
@@ -32,6 +32,7 @@ extern "C" {
 void el_gru(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_gru_before(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_rnn(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_rnn_relu(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_fastgrnn(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_dense(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_conv(const el_layer *layer, const el_layer_state *state, const int16_t *x);

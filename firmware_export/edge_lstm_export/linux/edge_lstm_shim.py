@@ -203,8 +203,11 @@ class Stream:
             scaling = self._interface["target_scaling"]
             values = [y * s + o for y, s, o in zip(output, scaling["scale"], scaling["offset"])]
             made["values"] = dict(zip(self.outputs, values))
+        late = 0 if self.window else self._interface.get("look_ahead", 0)
         if task["kind"] in ("forecast", "anomaly"):
             made["for_step"] = step + task["horizon"]
+        elif late:
+            made["for_step"] = step - late
         made.update(judged)
         return made
 

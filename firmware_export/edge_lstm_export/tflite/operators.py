@@ -34,9 +34,14 @@ def lstm(
     graph.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [output], 1, options, intermediates)
 
 
-def fully_connected(graph: Graph, x: int, weights: int, bias: int, output: int, version: int = 4) -> None:
-    """FULLY_CONNECTED: (1, N) or (1, 1, N) in, (1, R) out."""
-    graph.operator("FULLY_CONNECTED", [x, weights, bias], [output], version, schema().FullyConnectedOptionsT())
+def fully_connected(
+    graph: Graph, x: int, weights: int, bias: int, output: int, version: int = 4, *, rectify: bool = False
+) -> None:
+    """FULLY_CONNECTED: (1, N) or (1, 1, N) in, (1, R) out, nothing below 0 if it is to rectify."""
+    options = schema().FullyConnectedOptionsT()
+    if rectify:
+        options.fusedActivationFunction = schema().ActivationFunctionType.RELU
+    graph.operator("FULLY_CONNECTED", [x, weights, bias], [output], version, options)
 
 
 def concatenation(graph: Graph, a: int, b: int, output: int) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from edge_lstm.integer_step import StepModel
-from edge_lstm.tensor_names import NEW, cell_state, hidden_state
+from edge_lstm.tensor_names import NEW, cell_state, hidden_before, hidden_state, inputs_before
 from edge_lstm_export.tflite.graph import Graph
 from edge_lstm_export.tflite.rules import check
 from edge_lstm_export.tflite.step_layers import LAYERS, Place, dense, requantised
 
 __all__ = ["NEW", "step_tflite"]
 
-_NAMES = {"h": hidden_state, "c": cell_state}
+_NAMES = {"h": hidden_state, "c": cell_state, "x": inputs_before, "f": hidden_before}
 
 
 def step_tflite(model: StepModel) -> bytes:
@@ -40,7 +40,7 @@ def step_tflite(model: StepModel) -> bytes:
         ]
         if index and model.layers[index - 1].hidden != layer.source:
             current = requantised(graph, index, current, model.layers[index - 1], layer)
-        new = LAYERS[type(layer)](Place(graph, index, layer.units), layer, current, *state)
+        new = LAYERS[type(layer)](Place(graph, f"layer{index}", layer.units), layer, current, *state)
         states += state
         new_states += new
         current = new[0]

@@ -7,14 +7,17 @@ from collections.abc import Callable
 import numpy as np
 
 from edge_lstm.arithmetic.native import SHIFTS
-from edge_lstm.integer import Affine, NativeCell, NativeDense, NativeFastGrnn
+from edge_lstm.integer import Affine, NativeCell, NativeDense, NativeFastGrnn, NativePeepholeLstm
 from edge_lstm_export.c_source.kernel_sets.base import Array, Constant, Written, bytes_of, declare
 
 HEADER = "el_gated.h"
 
 _BLOCKS = ("over_x", "over_h", "over_reset")
-_CONSTANT_BYTES, _HEAD_BYTES = 24, 12
-"""Of an ``el_gated`` and an ``el_head`` where pointers have four bytes."""
+_CONSTANT_BYTES, _PEEPHOLE_BYTES, _HEAD_BYTES = 24, 8, 12
+"""Of an ``el_gated``, what an ``el_peepholes`` has more, and of an ``el_head``, where pointers have four bytes."""
+
+_ARRAYS = {"candidate": (1, "(units)"), "peephole": (3, "(i f o, units)")}
+"""Beside the blocks: numbers a unit, and the order."""
 
 
 def write_joined(
@@ -42,12 +45,20 @@ def write_joined(
         count, columns = affine.weights.shape
         members = f"{written.function}, {written.constants}, {columns}, {count}"
         text.append(f"static const el_head {name}_{block} = {{{members}}};\n")
-    constants = []
-    if isinstance(layer, NativeFastGrnn):
-        constants.append(Constant("int16_t", "candidate", _whole(layer.candidate, 1, multiple), "(units)"))
+    constants = [
+        Constant(
+            "int16_t", array, _whole(getattr(layer, array).reshape(-1), _ARRAYS[array][0], multiple), _ARRAYS[array][1]
+        )
+        for array in layer.arrays
+    ]
+    if constants:
         text.append(declare(name, constants))
-    text.append(f"static const el_gated {name}_constants = {{{', '.join(_members(layer, name, list(rows)))}}};\n")
+    kind, members = "el_gated", ", ".join(_members(layer, name, list(rows)))
     size = sum(w.bytes + _HEAD_BYTES for w in rows.values()) + bytes_of(constants) + _CONSTANT_BYTES
+    if isinstance(layer, NativePeepholeLstm):
+        kind, members = "el_peepholes", f"{{{members}}}, {name}_peephole, {layer.peephole_bits - 5}"
+        size += _PEEPHOLE_BYTES
+    text.append(f"static const {kind} {name}_constants = {{{members}}};\n")
     return Written("\n".join(text), function, f"&{name}_constants", size)
 
 

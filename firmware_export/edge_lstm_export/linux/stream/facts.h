@@ -12,7 +12,7 @@ typedef struct {
     uint8_t labels;              /* outputs are labels, else values */
     uint8_t ahead;               /* a prediction is about a later step */
     uint8_t scored;              /* an anomaly model */
-    int64_t horizon;             /* steps ahead */
+    int64_t horizon;             /* steps ahead; negative of a model that looks ahead, which speaks of steps before */
     double rate_hz;              /* 0: not known */
     double step;                 /* of an output code */
     int32_t zero;                /* output code */
