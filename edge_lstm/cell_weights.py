@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.halves import Halves
 from edge_lstm.values import Float32, frozen, refuse_non_finite
 
 GATES = ("i", "f", "g", "o")
@@ -335,59 +336,33 @@ class ConvWeights(DenseLayerWeights):
         return self.columns - self.features
 
 
-MOST_LOOK_AHEAD = 64
-"""Every step of it is one more step of the backward half for each step of a stream."""
-
 RecurrentWeights = LstmWeights | PeepholeLstmWeights | GruWeights | RnnWeights | FastGrnnWeights
 
 
 @dataclass(frozen=True, eq=False)
-class BidirectionalWeights:
-    """Two recurrent layers over one input, one of which looks ahead by N steps: what a stream can do of a bidirectional
-    layer (Schuster & Paliwal, 1997). It speaks of step t - N at step t::
-
-        h'(t) = [f(t - N) | b(t - N)]
-
-    f is the hidden state of ``forward``, and zero before the first step; b is that of ``backward`` after the steps t,
-    t - 1, … t - N, from a zero state at every step. Where a sequence ends at t, that is what the whole layer gives.
-    What it carries: the cell state of a ``forward`` LSTM, then x and f of the last N steps, the oldest first.
+class BidirectionalWeights(Halves):
+    """A layer that looks ahead: two of LSTM, GRU or simple RNN (tanh), whose hidden states stay within ±1.
 
     Args:
         forward, backward: of one cell and one shape.
-        look_ahead: N, 1 or more.
 
     Raises:
-        ModelError: if the halves do not fit together, or are of a cell that does not stay within ±1.
+        ModelError: if the halves do not fit together, or are of another cell.
     """
 
     forward: RecurrentWeights
     backward: RecurrentWeights
-    look_ahead: int
 
-    cell: ClassVar[str] = "bidirectional"
     variant: ClassVar[str] = "bidirectional"
-    halves: ClassVar[tuple[str, str]] = ("forward", "backward")
-
-    @property
-    def named_halves(self) -> dict[str, RecurrentWeights]:
-        return {"forward": self.forward, "backward": self.backward}
+    alike = ("cell", "units", "features")
 
     def __post_init__(self) -> None:
-        shapes = [(half.cell, half.kernel.shape) for half in (self.forward, self.backward)]
-        if shapes[0] != shapes[1] or not isinstance(self.forward, LstmWeights | GruWeights | RnnWeights):
-            raise ModelError(f"BIDIRECTIONAL halves are {shapes}; expected two alike of lstm, gru or rnn")
-        if any(isinstance(half, RnnWeights) and half.activation != "tanh" for half in (self.forward, self.backward)):
-            raise ModelError("BIDIRECTIONAL halves are rnn with relu; expected tanh, whose states stay within ±1")
-        if not 1 <= self.look_ahead <= MOST_LOOK_AHEAD:
-            raise ModelError(f"BIDIRECTIONAL look_ahead is {self.look_ahead}; expected 1 to {MOST_LOOK_AHEAD} steps")
-
-    @property
-    def features(self) -> int:
-        return self.forward.features
-
-    @property
-    def units(self) -> int:
-        return 2 * self.forward.units
+        super().__post_init__()
+        if any(half.variant not in ("lstm", "gru", "rnn") for half in (self.forward, self.backward)):
+            raise ModelError(
+                f"the halves of a BIDIRECTIONAL are {self.forward.variant} and {self.backward.variant}; expected two "
+                "of lstm, gru or rnn (tanh), whose states stay within ±1"
+            )
 
     @property
     def cells(self) -> int:

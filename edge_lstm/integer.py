@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm.errors import ModelError
+from edge_lstm.halves import Halves
 from edge_lstm.model import GATES, LSTM_PEEPHOLE, RNN_RELU, Activation, Float32, Float64, Interface, frozen
 
 Int8 = NDArray[np.int8]
@@ -398,40 +399,13 @@ NativeCellLayer = NativeLstm | NativeGated
 
 
 @dataclass(frozen=True, eq=False)
-class NativeBidirectional:
-    """Two layers as one, which looks ahead; see ``edge_lstm.model.BidirectionalWeights``.
-
-    Args:
-        forward, backward: of one shape and one format of the hidden state.
-        look_ahead: N steps.
-
-    Raises:
-        ModelError: if the halves do not fit together.
-    """
+class NativeBidirectional(Halves):
+    """A layer that looks ahead; its halves have one format of the hidden state."""
 
     forward: NativeCellLayer
     backward: NativeCellLayer
-    look_ahead: int
 
-    cell: ClassVar[str] = "bidirectional"
-
-    def __post_init__(self) -> None:
-        first, second = (
-            (half.cell, half.features, half.units, half.hidden_bits, half.scheme)
-            for half in (self.forward, self.backward)
-        )
-        if first != second or self.look_ahead < 1:
-            raise ModelError(
-                f"native BIDIRECTIONAL halves are {first} and {second}; expected two alike, and a look-ahead"
-            )
-
-    @property
-    def features(self) -> int:
-        return self.forward.features
-
-    @property
-    def units(self) -> int:
-        return 2 * self.forward.units
+    alike = ("cell", "features", "units", "hidden_bits", "scheme")
 
     @property
     def hidden_bits(self) -> int:

@@ -40,6 +40,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.halves import HALVES, Halves
 from edge_lstm.integer import Decoding, Encoding, Int8, Quant, TfliteDense
 from edge_lstm.model import GATES, Interface, frozen
 
@@ -458,39 +459,14 @@ StepCellLayer = StepRemembering | StepDense | StepConv
 
 
 @dataclass(frozen=True, eq=False)
-class StepBidirectional:
-    """Two layers as one, which looks ahead; see ``edge_lstm.model.BidirectionalWeights``.
-
-    Args:
-        forward, backward: of one kind, one shape and one quantisation of h.
-        look_ahead: N steps.
-
-    Raises:
-        ModelError: if the halves do not fit together.
-    """
+class StepBidirectional(Halves):
+    """A layer that looks ahead; its halves have one quantisation of x and one of h."""
 
     forward: StepCellLayer
     backward: StepCellLayer
-    look_ahead: int
 
     kind: ClassVar[str] = "bidirectional"
-
-    def __post_init__(self) -> None:
-        one, other = (
-            (half.kind, half.features, half.units, half.source, half.hidden) for half in (self.forward, self.backward)
-        )
-        if one != other or self.look_ahead < 1:
-            raise ModelError(
-                f"step BIDIRECTIONAL halves are {one} and {other}, {self.look_ahead} steps; expected alike"
-            )
-
-    @property
-    def features(self) -> int:
-        return self.forward.features
-
-    @property
-    def units(self) -> int:
-        return 2 * self.forward.units
+    alike = ("kind", "features", "units", "source", "hidden")
 
     @property
     def source(self) -> Quant:
@@ -579,7 +555,7 @@ def from_arrays(
 
 def _layer_to(arrays: dict[str, Any], prefix: str, layer: StepLayer) -> dict[str, Any]:
     if isinstance(layer, StepBidirectional):
-        halves = {name: _layer_to(arrays, f"{prefix}.{name}", getattr(layer, name)) for name in _HALVES}
+        halves = {name: _layer_to(arrays, f"{prefix}.{name}", half) for name, half in layer.named_halves.items()}
         return {"kind": layer.kind, "look_ahead": layer.look_ahead, **halves}
     named = zip(layer.rows, layer.gates, strict=True)
     gates = [_dense_to(arrays, f"{prefix}.{name}", block) for name, block in named]
@@ -588,12 +564,9 @@ def _layer_to(arrays: dict[str, Any], prefix: str, layer: StepLayer) -> dict[str
     return {"kind": layer.kind, "gates": gates, **ranges, **{name: getattr(layer, name) for name in layer.numbers}}
 
 
-_HALVES = ("forward", "backward")
-
-
 def _layer_from(arrays: dict[str, Any], prefix: str, row: dict[str, Any]) -> StepLayer:
     if row.get("kind") == StepBidirectional.kind:
-        halves: Any = {name: _layer_from(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        halves: Any = {name: _layer_from(arrays, f"{prefix}.{name}", row[name]) for name in HALVES}
         return StepBidirectional(**halves, look_ahead=row["look_ahead"])
     kind = STEP_LAYERS[row.get("kind", StepLstm.kind)]  # files of before there were other cells do not say
     named = zip(kind.rows, row["gates"], strict=True)

@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 
 from edge_lstm.errors import EdgeLstmError, ModelError
 from edge_lstm.files import write_atomically
+from edge_lstm.halves import HALVES, Halves
 from edge_lstm.integer import (
     NATIVE_CELLS,
     Affine,
@@ -50,6 +51,8 @@ from edge_lstm.model import (
 Model = FloatModel | NativeModel | TfliteModel | StepModel
 Arrays = dict[str, NDArray[Any]]
 Header = dict[str, Any]
+
+_OfHalf = Callable[[str, Any], tuple[Arrays, Header]]
 
 SCHEMA = 1
 _KEY = "edge-lstm"
@@ -167,12 +170,16 @@ def _float_arrays(model: FloatModel) -> tuple[Arrays, Header]:
     return arrays, {"layers": rows}
 
 
+def _from_halves(prefix: str, layer: Halves, of_half: _OfHalf) -> tuple[Arrays, Header]:
+    made = {name: of_half(f"{prefix}.{name}", half) for name, half in layer.named_halves.items()}
+    arrays = {name: array for each, _ in made.values() for name, array in each.items()}
+    rows = {name: row for name, (_, row) in made.items()}
+    return arrays, {"cell": layer.cell, "look_ahead": layer.look_ahead, **rows}
+
+
 def _from_weights(prefix: str, layer: CellWeights) -> tuple[Arrays, Header]:
     if isinstance(layer, BidirectionalWeights):
-        halves = {name: _from_weights(f"{prefix}.{name}", getattr(layer, name)) for name in layer.halves}
-        rows = {name: row for name, (_, row) in halves.items()}
-        arrays = {name: array for made, _ in halves.values() for name, array in made.items()}
-        return arrays, {"cell": layer.cell, "look_ahead": layer.look_ahead, **rows}
+        return _from_halves(prefix, layer, _from_weights)
     arrays = {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
     return arrays, {"cell": layer.cell, **_numbers(layer)}
 
@@ -195,7 +202,7 @@ def _cells(layers: Any) -> list[Header]:
 
 def _cell_weights(arrays: Arrays, prefix: str, row: Header) -> CellWeights:
     if row["cell"] == BidirectionalWeights.cell:
-        halves: Any = {name: _cell_weights(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        halves: Any = {name: _cell_weights(arrays, f"{prefix}.{name}", row[name]) for name in HALVES}
         return BidirectionalWeights(**halves, look_ahead=row["look_ahead"])
     weights = CELLS[row["cell"]]
     values: dict[str, Any] = {name: arrays[f"{prefix}.{name}"] for name in weights.arrays}
@@ -235,20 +242,14 @@ def _affine_arrays(prefix: str, block: Affine) -> Arrays:
 
 def _from_native(prefix: str, layer: NativeLayer) -> tuple[Arrays, Header]:
     if isinstance(layer, NativeBidirectional):
-        halves = {name: _from_native(f"{prefix}.{name}", getattr(layer, name)) for name in _HALVES}
-        rows = {name: row for name, (_, row) in halves.items()}
-        arrays = {name: array for made, _ in halves.values() for name, array in made.items()}
-        return arrays, {"cell": layer.cell, "look_ahead": layer.look_ahead, **rows}
-    arrays = {}
+        return _from_halves(prefix, layer, _from_native)
+    arrays: Arrays = {}
     for b, block in enumerate(layer.blocks):
         arrays |= _affine_arrays(f"{prefix}.{b}", block)
     if isinstance(layer, NativeLstm):
         return arrays, {"blocks": len(layer.blocks), "features": layer.features, "hidden_bits": layer.hidden_bits}
     arrays |= {f"{prefix}.{name}": getattr(layer, name) for name in layer.arrays}
     return arrays, {"cell": layer.cell, **{name: getattr(layer, name) for name in layer.numbers}}
-
-
-_HALVES = BidirectionalWeights.halves
 
 
 def _native_model(arrays: Arrays, header: Header, interface: Interface) -> NativeModel:
@@ -265,7 +266,7 @@ def _native_layer(arrays: Arrays, prefix: str, row: Header) -> NativeLayer:
         blocks = tuple(_affine(arrays, f"{prefix}.{b}") for b in range(row["blocks"]))
         return NativeLstm(blocks, row["features"], row["hidden_bits"])
     if row["cell"] == NativeBidirectional.cell:
-        halves: Any = {name: _native_layer(arrays, f"{prefix}.{name}", row[name]) for name in _HALVES}
+        halves: Any = {name: _native_layer(arrays, f"{prefix}.{name}", row[name]) for name in HALVES}
         return NativeBidirectional(**halves, look_ahead=row["look_ahead"])
     kind = NATIVE_CELLS[row["cell"]]
     numbers = {name: row[name] for name in kind.numbers}

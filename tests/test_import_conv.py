@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from import_runs import model_in, refused, run
+from safetensors.numpy import save_file
 from test_import_onnx import BATCH, FEATURES, GEMM, STEPS, UNITS, head, lstm, node, save, weights
 
+from edge_lstm.importers.torch_file import SUPPOSED_CAUSAL
 from edge_lstm.model import ConvWeights
+from edge_lstm.modelfile import load_model
 
 RNG = np.random.default_rng(3)
 SIZE = 3
@@ -133,6 +136,30 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
 def test_what_is_not_causal_is_refused_by_name(tmp_path, name):
     middle, constants, said = REFUSED[name]
     assert said in refused(written(tmp_path, middle, constants), "-o", tmp_path / "m.safetensors")
+
+
+def test_a_convolution_of_a_state_dict_is_supposed_to_be_causal(tmp_path):
+    """The same tensors as in an ONNX graph that pads so; what squashes behind it is told, as behind a linear layer."""
+    onnx = written(tmp_path, [conv("t", "r", pads=[SIZE - 1, 0]), node("Relu", "r", "s")])
+    wanted = model_in(onnx).layers[0]
+    tensors = {
+        "conv.weight": wanted.kernel[0].reshape(4, SIZE, FEATURES).transpose(0, 2, 1),
+        "conv.bias": wanted.bias[0],
+    }
+    rows = {"weight_ih": (4 * UNITS, 4), "weight_hh": (4 * UNITS, UNITS)}
+    tensors |= {f"rnn.{name}_l0": RNG.normal(0, 0.5, shape) for name, shape in rows.items()}
+    tensors["out.weight"] = RNG.normal(0, 0.5, (2, UNITS))
+    path = tmp_path / "m.safetensors"
+    save_file({name: np.ascontiguousarray(t, np.float32) for name, t in tensors.items()}, path)
+    words = (path, "-o", tmp_path / "out.safetensors")
+    assert "give --activations" in refused(*words)
+    done = run(*words, "--activations", "relu")
+    assert done.exit_code == 0, done.stderr
+    assert SUPPOSED_CAUSAL in done.stderr
+    found = load_model(tmp_path / "out.safetensors").layers[0]
+    assert (found.cell, found.activation, found.taps) == ("conv", "relu", SIZE)
+    for name in wanted.arrays:
+        assert np.array_equal(getattr(found, name), getattr(wanted, name))
 
 
 def test_a_dilated_kernel_that_outgrows_its_limit_is_refused_before_it_is_made(tmp_path):

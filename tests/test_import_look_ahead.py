@@ -56,10 +56,10 @@ def test_peepholes_and_relu_have_no_bound_that_a_look_ahead_needs(tmp_path):
     shape = (STEPS, BATCH, FEATURES)
     path = save(tmp_path / "p.onnx", [seeing, *JOINED], two_ways("LSTM", peepholes), shape)
     words = ("-o", tmp_path / "m.safetensors", "--look-ahead", "2")
-    assert "expected two alike of lstm, gru or rnn" in refused(path, *words)
+    assert "are lstm-peephole and lstm-peephole; expected two of lstm, gru or rnn (tanh)" in refused(path, *words)
     rectified = node("RNN", "x W R B", "Y", activations=["Relu", "Relu"], **ways)
     path = save(tmp_path / "r.onnx", [rectified, *JOINED], two_ways("RNN"), shape)
-    assert "expected tanh, whose states stay within" in refused(path, *words)
+    assert "are rnn-relu and rnn-relu; expected two of lstm, gru or rnn (tanh)" in refused(path, *words)
 
 
 @pytest.mark.parametrize(

@@ -132,16 +132,17 @@ def changed(**tensors: Any) -> dict[str, Any]:
 
 
 ZEROS = {
-    shape: np.zeros(shape, np.float32) for shape in ((20, 3), (3, 5), (15, 5), (5, 5), (20, 5), (7,), (3, 5, 2), (2, 6))
+    shape: np.zeros(shape, np.float32)
+    for shape in ((20, 3), (3, 5), (15, 5), (5, 5), (20, 5), (7,), (3, 5, 2, 2), (2, 6))
 }
 REFUSED = {
-    "backwards": (changed(lstm__weight_ih_l0_reverse=ZEROS[20, 3]), "reads backwards"),
+    "half backwards": (changed(lstm__weight_ih_l0_reverse=ZEROS[20, 3]), "(bidirectional LSTM): has no weight_hh"),
     "projection of another layer": (changed(lstm__weight_hr_l0=ZEROS[3, 5]), "weight_hr has shape (3, 5)"),
     "kernel of another cell": (changed(lstm__weight_hh_l0=ZEROS[15, 5]), "expected (15, features)"),
     "no cell": (changed(lstm__weight_hh_l0=ZEROS[3, 5]), "expected (4 units, units) of an LSTM"),
     "two heads": (changed(other__weight=ZEROS[2, 6]), "give --activations with"),
     "batch norm": (changed(norm__running_mean=ZEROS[7,]), "norm.running_mean"),
-    "convolution": (changed(conv__weight=ZEROS[3, 5, 2]), "conv.weight"),
+    "convolution of images": (changed(conv__weight=ZEROS[3, 5, 2, 2]), "conv.weight"),
     "bias": (changed(lstm__bias_hh_l0=ZEROS[7,]), "a bias has shape (7,)"),
     "no lstm": ({"fc.weight": ZEROS[3, 5]}, "holds no recurrent layer"),
     "half of it": ({"lstm.weight_ih_l0": ZEROS[20, 3]}, "has no weight_hh"),

@@ -17,7 +17,19 @@ import numpy as np
 
 from edge_lstm.errors import ModelError
 from edge_lstm.importers.cells import NAMES, Rows, cell_weights, described
-from edge_lstm.importers.chain import Array, BothWays, Chain, DenseLayer, Does, Part, Recurrent, Stretch, part, single
+from edge_lstm.importers.chain import (
+    Array,
+    BothWays,
+    Chain,
+    Convolution,
+    DenseLayer,
+    Does,
+    Part,
+    Recurrent,
+    Stretch,
+    part,
+    single,
+)
 from edge_lstm.importers.limits import MOST_UNITS, Budget
 from edge_lstm.importers.torch_linear import EPSILON, plain_module, with_activations
 from edge_lstm.importers.torch_order import Module, in_order
@@ -57,6 +69,12 @@ SUPPOSED_TANH = (
 
 SUPPOSED_EPSILON = (
     f"a state dict does not say what a batch normalisation adds to the variance: eps={EPSILON} was supposed"
+)
+
+
+SUPPOSED_CAUSAL = (
+    "a state dict does not say how a convolution pads: zeros before the first step, all of them, and no dilation were "
+    "supposed"
 )
 
 
@@ -155,6 +173,8 @@ def _notes(modules: Sequence[Module]) -> Iterator[str]:
     doing = [part.does for module in modules for part in module.parts]
     if any(isinstance(does, Recurrent) and does.weights.cell == "rnn" for does in doing):
         yield SUPPOSED_TANH
+    if any(isinstance(does, Convolution) for does in doing):
+        yield SUPPOSED_CAUSAL
     if any(isinstance(does, Stretch) for does in doing):
         yield SUPPOSED_EPSILON
 

@@ -1,4 +1,4 @@
-"""Linear layers and batch normalisations of a state dict, and what may stand behind them."""
+"""Linear layers, convolutions and batch normalisations of a state dict, and what may stand behind them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from edge_lstm.errors import ModelError
+from edge_lstm.importers import convolutions
 from edge_lstm.importers.chain import Array, DenseLayer, Does, Part, dense_weights, part
 from edge_lstm.importers.embedding import described, embedding
+from edge_lstm.importers.limits import MOST_UNITS
 from edge_lstm.importers.scales import normalising
 from edge_lstm.importers.torch_order import Kind, Module
 from edge_lstm.importers.untold import asked
@@ -25,6 +27,8 @@ def plain_module(prefix: str, tensors: Mapping[str, Array]) -> Module | None:
     name = prefix.rstrip(".") or "head"
     if set(tensors) <= {"weight", "bias"} and "weight" in tensors and tensors["weight"].ndim == 2:
         return _linear(name, tensors["weight"], tensors.get("bias"))
+    if set(tensors) <= {"weight", "bias"} and "weight" in tensors and tensors["weight"].ndim == 3:
+        return _convolution(name, tensors["weight"], tensors.get("bias"))
     if set(_STATISTICS) <= set(tensors) <= {"weight", "bias", *_STATISTICS}:
         return _normalisation(name, tensors)
     return None
@@ -38,6 +42,20 @@ def _linear(name: str, weights: Array, bias: Array | None) -> Module:
 
     made = _module(part(name, "Linear", build, f"{outputs} outputs"), features, outputs, "linear")
     return made if bias is not None else replace(made, otherwise=_embedding(name, weights))
+
+
+def _convolution(name: str, weights: Array, bias: Array | None) -> Module:
+    """``nn.Conv1d`` keeps (units, features, steps), the oldest step first."""
+    units, features, steps = weights.shape
+
+    def build() -> Does:
+        if 0 in weights.shape or max(units, features) > MOST_UNITS:
+            raise ModelError(
+                f"its weight has shape {weights.shape}, the limit is {MOST_UNITS} units; train a smaller layer"
+            )
+        return convolutions.convolution(weights.transpose(0, 2, 1), np.zeros(units) if bias is None else bias)
+
+    return _module(part(name, "Conv1d", build, convolutions.described(units, steps)), features, units, "linear")
 
 
 def _embedding(name: str, table: Array) -> Module:

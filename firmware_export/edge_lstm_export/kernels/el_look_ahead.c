@@ -1,3 +1,4 @@
+/* See el_look_ahead.h. */
 #include "el_look_ahead.h"
 
 static void el_copy_codes(int16_t *to, const int16_t *from, size_t count)
@@ -10,11 +11,11 @@ void el_look_ahead_step(const el_layer *layer, const el_layer_state *state, cons
 {
     const el_look_ahead *both = (const el_look_ahead *)layer->constants;
     const size_t features = layer->features, units = both->forward->units, steps = both->steps;
-    int16_t *const x_before = (int16_t *)(void *)(state->c + both->forward->cells);         /* (steps, features) */
-    int16_t *const h_before = x_before + 2 * (size_t)both->x_words;                         /* (steps, units) */
+    int16_t *const x_before = (int16_t *)(void *)(state->c + both->forward->cells); /* (steps, features) */
+    int16_t *const h_before = x_before + 2 * (size_t)both->x_words; /* (steps, units) */
     int32_t *const work = (int32_t *)state->work;
-    int16_t *const h_back = (int16_t *)(void *)(work + both->backward->cells);              /* (units) */
-    int16_t *const window = h_back + units;                                                 /* (steps + 1, features) */
+    int16_t *const h_back = (int16_t *)(void *)(work + both->backward->cells); /* (units) */
+    int16_t *const window = h_back + units; /* (steps + 1, features) */
     el_layer_state forward = *state, backward = *state;
 
     el_copy_codes(state->h, h_before, units);

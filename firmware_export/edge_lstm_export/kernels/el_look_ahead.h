@@ -9,7 +9,7 @@ typedef struct {
     const el_layer *forward;
     const el_layer *backward;
     uint16_t steps;
-    uint16_t x_words; /* of c that hold x of the steps before */
+    uint16_t x_words;    /* of c that hold x of the steps before */
     uint16_t work_words; /* of the scratch, before that of the two layers */
 } el_look_ahead;
 

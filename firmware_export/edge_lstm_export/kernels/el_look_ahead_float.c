@@ -14,12 +14,12 @@ void el_float_look_ahead(const el_float_layer *layer, const el_float_state *stat
 {
     const el_float_pair *both = layer->pair;
     const size_t features = layer->features, units = both->forward.units, steps = both->steps;
-    float *const x_before = state->c + both->carried;          /* (steps, features) */
-    float *const h_before = x_before + steps * features;       /* (steps, units) */
-    float *const next = state->next;                           /* (units) */
-    float *const c_back = next + units;                        /* (units) */
-    float *const h_back = c_back + units;                      /* (units) */
-    float *const c_copy = h_back + units;                      /* (units) */
+    float *const x_before = state->c + both->carried; /* (steps, features) */
+    float *const h_before = x_before + steps * features; /* (steps, units) */
+    float *const next = state->next; /* (units) */
+    float *const c_back = next + units; /* (units) */
+    float *const h_back = c_back + units; /* (units) */
+    float *const c_copy = h_back + units; /* (units) */
     el_float_state forward = *state, backward = *state;
 
     el_float_copy(state->h, h_before, units);
