@@ -79,7 +79,7 @@ def model_and_trace(number: int) -> tuple[NativeModel, NDArray[Any], dict[tuple[
     return model, codes, trace(network(model), codes)
 
 
-CELLS = ("gru", "gru-before", "rnn", "fastgrnn", "dense", "conv")
+CELLS = ("gru", "gru-before", "rnn", "rnn-relu", "fastgrnn", "dense", "conv")
 
 STACKS: list[tuple[Scheme, int, tuple[int, ...], int]] = [
     # scheme, features, units of cells in turn, hidden bits

@@ -29,7 +29,7 @@ ARM = ["cortex-a72", "cortex-a76", "cortex-a7"]
 
 CORES = [*ARM, "x86-64"]
 SCHEMES: tuple[Scheme, ...] = ("w8a16", "w8a8")
-CELLS = ("gru", "gru-before", "rnn", "fastgrnn", "dense", "conv")
+CELLS = ("gru", "gru-before", "rnn", "rnn-relu", "fastgrnn", "dense", "conv")
 
 CHAINS = [
     # features, units, hidden bits
@@ -114,9 +114,9 @@ def test_any_shape_gives_the_bytes_of_the_reference(
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("cell", CELLS)
 def test_any_format_of_the_rows(core: str, scheme: Scheme, cell: str) -> None:
-    """A layer each; rows of dense layers and of convolutions have 8 fraction bits or more."""
+    """A layer each; those of layers that rectify have 8 fraction bits or more."""
     model = random_gated(2, 3, [(cell, 9)] * 9, 3, scheme)
-    least = 8 if cell in ("dense", "conv") else 4
+    least = 8 if cell in ("dense", "conv", "rnn-relu") else 4
     layers = [replace(layer, row_bits=least + k % (13 - least)) for k, layer in enumerate(model.layers)]
     check_core(core, replace(model, layers=tuple(layers)), random_codes(model, 40))
 

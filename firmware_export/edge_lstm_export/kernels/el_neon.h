@@ -79,6 +79,7 @@ void el_rows_w8a8_neon32(const el_head *head, const int16_t *v, int16_t *y);
 void el_gru_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_gru_before_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_rnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_rnn_relu_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_fastgrnn_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_dense_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_conv_neon(const el_layer *layer, const el_layer_state *state, const int16_t *x);

@@ -83,7 +83,7 @@ EL_INLINE el_sums el_widen(int16x8_t n, int32x4_t widen)
     return c;
 }
 
-/* What |c| reaches, of a FastGRNN or a dense layer. */
+/* What |c| reaches, of a FastGRNN, a dense layer or an RNN that rectifies. */
 EL_INLINE int32x4_t el_limit(const el_gated *cell)
 {
     return vdupq_n_s32((int32_t)1 << (23 + cell->reach_bits));

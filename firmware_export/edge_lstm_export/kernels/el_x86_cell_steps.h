@@ -170,6 +170,22 @@ EL_X86 static void el_rnn_of(const el_layer *layer, const el_layer_state *state,
     }
 }
 
+/* Rows have 8 fraction bits or more, so c holds a sum of two that is not negative. */
+EL_X86 static void el_rnn_relu_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+{
+    const el_cell_step step = el_begin(layer, state, x, (int32_t *)state->work, 1);
+    const int32_t widen = 11 + step.cell->scale_bits;
+    for (size_t u = 0; u < layer->units; u += EL_LANES) {
+        const size_t count = el_lanes_of(layer->units - u);
+        el_vector a[1], d[1];
+        el_rows_over_x(a, &step, u, 1);
+        el_rows_over_h(d, &step, u, 1);
+        const el_vector sum = a[0] + d[0], n = el_clamp(sum, el_all(0), el_all(65534));
+        el_tap(&step, u, count, 0, el_pre(&step, sum), el_pre(&step, n));
+        el_keep(&step, u, count, el_reached(&step, n << el_all(widen)));
+    }
+}
+
 /* c' = clamp(2 (z c >> 16) + (w n >> 7)) with w = nu + zeta (1 - z), at most 65534: w n fits 32 bits. */
 EL_X86 static void el_fastgrnn_of(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {

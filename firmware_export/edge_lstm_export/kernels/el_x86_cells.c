@@ -26,6 +26,11 @@ void el_rnn_x86(const el_layer *layer, const el_layer_state *state, const int16_
     el_cells()->rnn(layer, state, x);
 }
 
+void el_rnn_relu_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x)
+{
+    el_cells()->rnn_relu(layer, state, x);
+}
+
 void el_fastgrnn_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x)
 {
     el_cells()->fastgrnn(layer, state, x);

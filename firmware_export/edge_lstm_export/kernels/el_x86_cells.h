@@ -8,7 +8,7 @@
 
 /* What a processor can do. */
 typedef struct {
-    el_layer_kernel *gru, *gru_before, *rnn, *fastgrnn, *dense, *conv;
+    el_layer_kernel *gru, *gru_before, *rnn, *rnn_relu, *fastgrnn, *dense, *conv;
 } el_x86_cells;
 
 extern const el_x86_cells el_x86_cells_sse2, el_x86_cells_avx2, el_x86_cells_avx512;
@@ -22,6 +22,7 @@ extern "C" {
 void el_gru_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_gru_before_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_rnn_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
+void el_rnn_relu_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_fastgrnn_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_dense_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);
 void el_conv_x86(const el_layer *layer, const el_layer_state *state, const int16_t *x);

@@ -53,6 +53,7 @@ _JOININGS = {
     "gru": _Joining("el_gru_neon.c"),
     "gru-before": _Joining("el_gru_before_neon.c", kept=1),
     "rnn": _Joining("el_rnn_neon.c"),
+    "rnn-relu": _Joining("el_rnn_relu_neon.c"),
     "fastgrnn": _Joining("el_fastgrnn_neon.c"),
     "dense": _Joining("el_dense_neon.c", headers=("el_neon_dense.h",)),
     "conv": _Joining("el_conv_neon.c", headers=("el_conv.h", "el_neon_dense.h")),

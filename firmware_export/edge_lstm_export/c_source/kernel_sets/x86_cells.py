@@ -22,7 +22,7 @@ _FILES = (
     "el_x86_cells_sse2.c",
 )
 
-_KEPT = {"gru": 0, "gru-before": 4, "rnn": 0, "fastgrnn": 0, "dense": 0, "conv": 0}
+_KEPT = {"gru": 0, "gru-before": 4, "rnn": 0, "rnn-relu": 0, "fastgrnn": 0, "dense": 0, "conv": 0}
 """Codes a unit in the scratch, beside those of x and of the old h."""
 
 
