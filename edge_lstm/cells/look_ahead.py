@@ -1,4 +1,4 @@
-"""Bidirectional layers that look ahead by N steps, of any cells within: ``edge_lstm.cell_weights`` has the equations.
+"""Bidirectional layers that look ahead by N steps, of any cells within: ``edge_lstm.halves`` has the equations.
 
 What they carry is one vector: c of the forward half, x of the last N steps, f of the last N steps, the oldest first.
 """
