@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from edge_lstm.errors import ModelError
-from edge_lstm.halves import Halves
+from edge_lstm.halves import OF_HALVES, Halves
 from edge_lstm.values import Float32, frozen, refuse_non_finite
 
 GATES = ("i", "f", "g", "o")
@@ -353,16 +353,20 @@ class BidirectionalWeights(Halves):
     forward: RecurrentWeights
     backward: RecurrentWeights
 
-    variant: ClassVar[str] = "bidirectional"
     alike = ("cell", "units", "features")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if any(half.variant not in ("lstm", "gru", "rnn") for half in (self.forward, self.backward)):
+        if any(half.variant not in OF_HALVES.values() for half in (self.forward, self.backward)):
             raise ModelError(
                 f"the halves of a BIDIRECTIONAL are {self.forward.variant} and {self.backward.variant}; expected two "
                 "of lstm, gru or rnn (tanh), whose states stay within ±1"
             )
+
+    @property
+    def variant(self) -> str:
+        """The cell that training takes it for."""
+        return f"bi{self.forward.variant}"
 
     @property
     def cells(self) -> int:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge_lstm import metrics
 from edge_lstm.datasets.recording import Dataset, shortened
-from edge_lstm.datasets.sequences import Sequences, make_sequences
+from edge_lstm.datasets.sequences import make_sequences
 from edge_lstm.datasets.spec import TaskSpec
 from edge_lstm.errors import DataError
 from edge_lstm.integer import Arithmetic
@@ -38,18 +37,10 @@ def evaluate(model: Model, dataset: Dataset, spec: TaskSpec, arithmetic: Arithme
     interface = model.interface
     refuse_other_sensor_or_task(interface, dataset, spec)
     longest = max(recording.steps for recording in dataset.recordings)
-    sequences = make_sequences(dataset, replace(spec, stride=None, chunk=longest), interface.task.outputs)
-    if interface.ahead < 0 and interface.task.kind != "classify":
-        sequences = _later(sequences, -interface.ahead)
+    whole = replace(spec, stride=None, chunk=longest)
+    sequences = make_sequences(dataset, whole, interface.task.outputs, interface.look_ahead)
     series = [inputs[:length] for inputs, length in zip(sequences.inputs, sequences.lengths, strict=True)]
     return metrics.evaluate(outputs_of_model(model, series, arithmetic), sequences, interface)
-
-
-def _later(sequences: Sequences, steps: int) -> Sequences:
-    """Targets where a model speaks of them that looks ahead; those of the last steps it never does."""
-    targets = np.full_like(sequences.targets, -1 if sequences.targets.ndim == 2 else np.nan)
-    targets[:, steps:] = sequences.targets[:, : -steps or None]
-    return replace(sequences, targets=targets)
 
 
 def outputs_of_model(model: Model, series: Sequence[Array], arithmetic: Arithmetic | None = None) -> list[Float64]:

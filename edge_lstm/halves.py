@@ -12,6 +12,9 @@ MOST_LOOK_AHEAD = 64
 
 HALVES = ("forward", "backward")
 
+OF_HALVES = {f"bi{cell}": cell for cell in ("lstm", "gru", "rnn")}
+"""Variant of a layer that looks ahead → that of its halves, whose hidden states all lie within ±1."""
+
 
 @dataclass(frozen=True, eq=False)
 class Halves:

@@ -163,8 +163,11 @@ def train_model(
         spec, start = source.training(project), source.start(prepared.task())
         begun = source.notes(prepared.task(), prepared.dataset)
     interface = prepared.interface(source)
-    learnt = make_sequences(parts.train, project.task, prepared.outputs)
-    watched = None if parts.validation is None else make_sequences(parts.validation, project.task, prepared.outputs)
+    late = spec.late if source is None else source.model.interface.look_ahead
+    learnt = make_sequences(parts.train, project.task, prepared.outputs, late)
+    watched = None
+    if parts.validation is not None:
+        watched = make_sequences(parts.validation, project.task, prepared.outputs, late)
     result = train(
         learnt,
         watched,

@@ -42,7 +42,7 @@ inputs = "standard"         # standard, min-max, robust or none
 
 [model]
 units = [16]                # units of each recurrent layer
-# cell = "gru"              # lstm (default), gru, rnn or fastgrnn; or a list of one a layer
+# cell = "gru"              # lstm (default), gru, rnn, fastgrnn, bilstm, which looks ahead, …; or a list of one a layer
 
 [training]
 epochs = 40

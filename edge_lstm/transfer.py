@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 from edge_lstm.datasets.recording import RATE_TOLERANCE, Dataset, shortened
 from edge_lstm.errors import DataError, ProjectError
-from edge_lstm.model import DenseWeights, FloatModel, Scaling, Task
+from edge_lstm.model import BidirectionalWeights, DenseWeights, FloatModel, Scaling, Task
 from edge_lstm.modelfile import encode_model
 from edge_lstm.project import Project
 from edge_lstm.training.spec import CellName, TrainingSpec
@@ -81,20 +81,23 @@ class Source:
             )
 
     def training(self, project: Project) -> TrainingSpec:
-        """The project's settings with the cells and units of the model.
+        """The project's settings with the cells of the model, their units and look-ahead.
 
         Raises:
             ProjectError: if the ``[model]`` table says others.
         """
         layers = self.model.layers
+        late = [x.look_ahead for x in layers if isinstance(x, BidirectionalWeights)]
         spec = replace(
             project.training,
             cell=tuple(cast(CellName, x.variant) for x in layers),
-            units=tuple(x.units for x in layers),
+            units=tuple(x.forward.units if isinstance(x, BidirectionalWeights) else x.units for x in layers),
+            look_ahead=late[0] if late else project.training.look_ahead,
         )
         for key, asked, has in (
             ("cell", project.training.cell, spec.cell),
             ("units", project.training.units, spec.units),
+            ("look_ahead", project.training.look_ahead, spec.look_ahead),
         ):
             if key in project.model_keys and asked != has:
                 raise ProjectError(

@@ -20,9 +20,10 @@ from edge_lstm.training.curve import load_curve
 from edge_lstm.training.start import Start
 
 MIXED = TrainingSpec(
-    cell=("dense", "conv", "fastgrnn", "lstm", "rnn", "rnn-relu", "gru"),
-    units=(5, 4, 5, 4, 4, 4, 5),
+    cell=("dense", "conv", "fastgrnn", "lstm", "bilstm", "rnn", "rnn-relu", "gru"),
+    units=(5, 4, 5, 4, 3, 4, 4, 5),
     taps=4,
+    look_ahead=2,
     epochs=3,
     batch=16,
     input_noise=0.05,
@@ -78,13 +79,13 @@ def test_weights_go_into_keras_and_come_back(reset_after):
     reset_bias = rng.normal(size=4) if reset_after else np.zeros(4)
     gru = GruWeights(kernel, recurrent, bias, reset_bias, reset_after)
     row = KERAS_CELLS["gru"]
-    again = row.weights(row.variables(gru), row.arguments(gru, 3))
+    again = row.weights(row.variables(gru), row.arguments(gru, TrainingSpec()))
     assert again.reset_after == reset_after
     assert all(np.array_equal(getattr(again, name), getattr(gru, name)) for name in gru.arrays)
     for zeta, nu in ((0.73, 0.018), (1.0, 0.0)):
         fast = FastGrnnWeights(kernel[:1], recurrent[:1], bias[:2], zeta, nu)
         row = KERAS_CELLS["fastgrnn"]
-        again = row.weights(row.variables(fast), row.arguments(fast, 3))
+        again = row.weights(row.variables(fast), row.arguments(fast, TrainingSpec()))
         assert np.array_equal(again.bias, fast.bias)
         # The logit is rounded to float32: half an ulp of a number up to 16 is 1e-6, and a sigmoid's slope at most 1/4.
         assert (again.zeta, again.nu) == pytest.approx((zeta, nu), abs=3e-7)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--units", help="Of each layer, such as 32 or 32,16.  [default: the project's]")
 @click.option("--cell", help="Of all layers, or of each, such as gru or gru,lstm.  [default: the project's, or lstm]")
 @click.option("--taps", type=int, help="Steps that each conv layer spans.  [default: the project's, or 3]")
+@click.option("--look-ahead", type=int, help="Steps that bidirectional layers do.  [default: the project's, or 8]")
 @click.option("--features", type=int, help="Channels of a sample.  [default: the data's]")
 @click.option("--outputs", type=int, help="Labels or values.  [default: the data's]")
 @click.option("--scheme", help="w8a16 or w8a8.  [default: the project's]")
@@ -59,6 +60,7 @@ def _shape(
     units: str | None,
     cell: str | None,
     taps: int | None,
+    look_ahead: int | None,
     features: int | None,
     outputs: int | None,
     scheme: str | None,
@@ -75,7 +77,8 @@ def _shape(
         interface = prepare(project).interface()
         shape, rate = shape_of(interface, project.training.units, project.export.scheme), interface.rate_hz
     if project is not None:
-        shape = replace(shape, cells=project.training.cells, taps=project.training.taps)
+        asked = project.training
+        shape = replace(shape, cells=asked.cells, taps=asked.taps, look_ahead=asked.look_ahead)
     if units is not None:
         shape = replace(shape, units=_units(units))
     if cell is not None:
@@ -84,6 +87,8 @@ def _shape(
         shape = replace(shape, cells=_cells(",".join(dict.fromkeys(shape.cells)), len(shape.units)))
     if taps is not None:
         shape = replace(shape, taps=taps)
+    if look_ahead is not None:
+        shape = replace(shape, look_ahead=look_ahead)
     if features is not None:
         shape = replace(shape, features=features)
     if outputs is not None:
@@ -93,9 +98,10 @@ def _shape(
 
 def _cells(text: str, layers: int) -> tuple[str, ...]:
     from edge_lstm.errors import ProjectError
+    from edge_lstm.halves import OF_HALVES
     from edge_lstm.integer import NATIVE_CELLS
 
-    named, known = tuple(text.split(",")), ("lstm", *NATIVE_CELLS)
+    named, known = tuple(text.split(",")), ("lstm", *NATIVE_CELLS, *OF_HALVES)
     unknown = next((name for name in named if name not in known), None)
     if unknown is not None:
         raise ProjectError(f"--cell {unknown!r} is not known; choose of {', '.join(known)}")

@@ -106,13 +106,17 @@ def task_of(dataset: Dataset, spec: TaskSpec, outputs: Sequence[str], anomaly: A
     return Task(spec.kind, tuple(outputs), spec.window, horizon, channels, anomaly)
 
 
-def make_sequences(dataset: Dataset, spec: TaskSpec, outputs: Sequence[str]) -> Sequences:
+def make_sequences(dataset: Dataset, spec: TaskSpec, outputs: Sequence[str], late: int = 0) -> Sequences:
     """Cut the recordings into sequences.
 
     With a window: every window of ``spec.window`` steps, ``spec.stride`` apart, its target at its last step. Without:
     a recording whose target is at its end stays whole; one that bears targets at its steps is cut into
     consecutive chunks of ``spec.chunk`` steps, each of which training starts from a zero state.
     Sequences that bear no target are left out.
+
+    Args:
+        late: steps by which a model that looks ahead speaks of a step later. Its targets lie where it does: those of
+            the last steps of a sequence are lost, and one at the end of a sequence is of the whole, and stays.
 
     Raises:
         DataError: if no sequence is left, or a recording's targets do not suit the task.
@@ -123,7 +127,7 @@ def make_sequences(dataset: Dataset, spec: TaskSpec, outputs: Sequence[str]) -> 
     for index, recording in enumerate(dataset.recordings):
         targets = _without_history(targets_of(recording, dataset, spec, tuple(outputs)), recording.context)
         sequences = [
-            (index, start, recording.series[start:stop], _last_alone(targets[start:stop], spec.at_end))
+            (index, start, recording.series[start:stop], _where_said(targets[start:stop], spec.at_end, late))
             for start, stop in _spans(recording.steps, spec)
         ]
         sequences = [s for s in sequences if not _is_blank(s[3])]
@@ -172,12 +176,13 @@ def _without_history(targets: Targets, context: int) -> Targets:
     return targets
 
 
-def _last_alone(targets: Targets, at_end: bool) -> Targets:
-    if not at_end:
-        return targets
-    alone = np.full_like(targets, _blank(targets))
-    alone[-1] = targets[-1]
-    return alone
+def _where_said(targets: Targets, at_end: bool, late: int) -> Targets:
+    said = np.full_like(targets, _blank(targets))
+    if at_end:
+        said[-1] = targets[-1]
+    else:
+        said[late:] = targets[: max(len(targets) - late, 0)]
+    return said
 
 
 # One function a kind of task: the target of every step of a recording, (T,) int32 or (T, O) float32, its own copy.

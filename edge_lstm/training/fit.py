@@ -69,7 +69,7 @@ def train(
     randomness is a function of (seed, epoch) or (seed, step).
 
     Args:
-        train: what is learnt.
+        train: what is learnt. Targets lie where the network speaks of them: ``spec.late`` steps after their own.
         validation: what decides which epoch is kept and when to stop; None keeps the last of all epochs.
         interface: with scalings fitted on the training part. An ``anomaly`` task may bear a rule whose threshold
             is still to be learnt; its smoothing and quantile are kept.
@@ -82,10 +82,15 @@ def train(
     Raises:
         MissingDependencyError: if TensorFlow is not installed.
         TrainingError: if the data bear no target, the loss is not finite, or there is nothing to resume.
-        ProjectError: if the loss or a class weight does not suit the task.
+        ProjectError: if the loss, a class weight or a cell does not suit the task.
     """
     if resume and directory is None:
         raise ProjectError("resume needs the directory of the training to go on with; give its output directory")
+    if spec.late and interface.task.predicts_ahead:
+        raise ProjectError(
+            f"[model] cell looks {spec.late} steps ahead of what it says, and so cannot foretell, as the task "
+            f"{interface.task.kind!r} does; choose a cell that does not look ahead, such as gru"
+        )
     place = None if directory is None else Path(directory)
     run = _Run.prepare(train, validation, interface, spec, start)
     state = run.start()

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_lstm.halves import OF_HALVES
 from edge_lstm.model import (
     RNN_RELU,
+    BidirectionalWeights,
     CellWeights,
     ConvWeights,
     DenseLayerWeights,
@@ -25,6 +27,8 @@ from edge_lstm.model import (
     RnnWeights,
 )
 from edge_lstm.training.fast_grnn import fast_grnn_layer
+from edge_lstm.training.look_ahead import look_ahead_layer
+from edge_lstm.training.spec import TrainingSpec
 
 Arrays = Sequence[NDArray[np.float32]]
 Arguments = dict[str, Any]
@@ -46,8 +50,8 @@ class KerasCell:
     Args:
         layer: keras → the class of the layer. A recurrent one returns the outputs of all steps, the last of them, and
             the last cell state if there is one.
-        arguments: the weights that a layer will start from, or None, and the taps of convolutions → what its class is
-            called with, besides what all layers take.
+        arguments: the weights that a layer will start from, or None, and the spec → what its class is called with,
+            besides what all layers take.
         variables: weights → values of the layer's variables, in their order.
         weights: (values of the variables, arguments of the layer) → weights.
         recurrent: whether it has recurrent weights, and returns its state.
@@ -55,7 +59,7 @@ class KerasCell:
     """
 
     layer: Callable[[Any], Any]
-    arguments: Callable[[CellWeights | None, int], Arguments]
+    arguments: Callable[[CellWeights | None, TrainingSpec], Arguments]
     variables: Callable[[Any], list[NDArray[Any]]]
     weights: Callable[[Arrays, Arguments], CellWeights]
     recurrent: bool = True
@@ -65,17 +69,17 @@ class KerasCell:
 _ALL_STEPS = {"return_sequences": True, "return_state": True}
 
 
-def _gru_arguments(start: CellWeights | None, _taps: int) -> Arguments:
+def _gru_arguments(start: CellWeights | None, _spec: TrainingSpec) -> Arguments:
     return {**_ALL_STEPS, "reset_after": start.reset_after if isinstance(start, GruWeights) else True}
 
 
-def _dense_arguments(start: CellWeights | None, _taps: int) -> Arguments:
+def _dense_arguments(start: CellWeights | None, _spec: TrainingSpec) -> Arguments:
     return {"activation": start.activation if isinstance(start, DenseLayerWeights) else "relu"}
 
 
-def _conv_arguments(start: CellWeights | None, taps: int) -> Arguments:
-    taps = start.taps if isinstance(start, ConvWeights) else taps
-    return {**_dense_arguments(start, taps), "kernel_size": taps, "padding": "causal"}
+def _conv_arguments(start: CellWeights | None, spec: TrainingSpec) -> Arguments:
+    taps = start.taps if isinstance(start, ConvWeights) else spec.taps
+    return {**_dense_arguments(start, spec), "kernel_size": taps, "padding": "causal"}
 
 
 def _side_by_side(weights: RecurrentWeights) -> list[NDArray[Any]]:
@@ -151,6 +155,31 @@ def _conv_weights(arrays: Arrays, arguments: Arguments) -> ConvWeights:
     return ConvWeights(kernel, arrays[1][None], arguments["activation"], arguments["kernel_size"])
 
 
+def _both_ways(row: KerasCell, layer: str) -> KerasCell:
+    """The row of a layer whose halves are of this one, and which looks ahead.
+
+    Args:
+        layer: the class of a half, by its name in Keras.
+    """
+
+    def arguments(start: CellWeights | None, spec: TrainingSpec) -> Arguments:
+        known = start if isinstance(start, BidirectionalWeights) else None
+        half = row.arguments(known and known.forward, spec)
+        steps = known.look_ahead if known else spec.look_ahead
+        return {**{name: value for name, value in half.items() if name not in _ALL_STEPS}, "look_ahead": steps}
+
+    def variables(weights: BidirectionalWeights) -> list[NDArray[Any]]:
+        return [*row.variables(weights.forward), *row.variables(weights.backward)]
+
+    def weights(arrays: Arrays, arguments: Arguments) -> BidirectionalWeights:
+        half = len(arrays) // 2
+        each = (row.weights(own, arguments) for own in (arrays[:half], arrays[half:]))
+        forward, backward = (cast(RecurrentWeights, weights) for weights in each)
+        return BidirectionalWeights(forward, backward, arguments["look_ahead"])
+
+    return KerasCell(lambda keras: look_ahead_layer(keras, layer), arguments, variables, weights, limit=row.limit)
+
+
 KERAS_CELLS: dict[str, KerasCell] = {
     LstmWeights.cell: KerasCell(
         lambda keras: keras.layers.LSTM,
@@ -179,5 +208,9 @@ KERAS_CELLS: dict[str, KerasCell] = {
     ConvWeights.cell: KerasCell(
         lambda keras: keras.layers.Conv1D, _conv_arguments, _conv_variables, _conv_weights, recurrent=False
     ),
+}
+KERAS_CELLS |= {
+    variant: _both_ways(KERAS_CELLS[half], {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}[half])
+    for variant, half in OF_HALVES.items()
 }
 """Every cell by the name of its variant."""

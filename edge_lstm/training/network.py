@@ -58,7 +58,7 @@ class Network:
         self.frozen = () if start is None else start.layers[: start.frozen]
         known = (None,) * len(spec.units) if start is None else start.layers
         rows = [KERAS_CELLS[cell] for cell in spec.cells]
-        self._arguments = [row.arguments(weights, spec.taps) for row, weights in zip(rows, known, strict=True)]
+        self._arguments = [row.arguments(weights, spec) for row, weights in zip(rows, known, strict=True)]
         self.layers = [
             _layer(keras, index, cell, width, spec.seed, arguments)
             for index, (cell, width, arguments) in enumerate(zip(spec.cells, spec.units, self._arguments, strict=True))
@@ -68,9 +68,9 @@ class Network:
             kernel_initializer=keras.initializers.GlorotUniform(seed=_seed(spec.seed, len(spec.units), 0)),
             name="head",
         )
-        for layer, width in zip(self.layers, (features, *spec.units), strict=False):
+        for layer, width in zip(self.layers, (features, *spec.widths), strict=False):
             layer.build((None, None, width))
-        self.head.build((None, None, spec.units[-1]))
+        self.head.build((None, None, spec.widths[-1]))
         if start is not None:
             self._begin_with(start)
 

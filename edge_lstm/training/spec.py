@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from edge_lstm.datasets.settings import refuse_unknown, suggestion
 from edge_lstm.errors import ProjectError
+from edge_lstm.halves import MOST_LOOK_AHEAD, OF_HALVES
 from edge_lstm.model import Task
 
 Optimiser = Literal["adam", "rmsprop"]
@@ -16,9 +17,9 @@ Loss = Literal["auto", "cross-entropy", "mse", "mae", "huber"]
 Supervision = Literal["ramp", "last"]
 ClassWeights = Literal["none", "balanced"] | tuple[tuple[str, float], ...]
 
-CellName = Literal["lstm", "gru", "rnn", "rnn-relu", "fastgrnn", "dense", "conv"]
+CellName = Literal["lstm", "gru", "rnn", "rnn-relu", "fastgrnn", "bilstm", "bigru", "birnn", "dense", "conv"]
 
-MODEL_KEYS = ("cell", "units", "taps", "dropout")
+MODEL_KEYS = ("cell", "units", "taps", "look_ahead", "dropout")
 """Keys of the ``[model]`` table; all others belong to ``[training]``."""
 
 LEVEL_NOISE = 0.3
@@ -34,11 +35,13 @@ class TrainingSpec:
     """How a network is shaped and trained.
 
     Args:
-        cell: ``lstm``, ``gru``, ``rnn`` (tanh), ``rnn-relu`` or ``fastgrnn``; or a list of one a layer, in which may
-            also be ``dense``, a layer without memory (ReLU), and ``conv``, a causal convolution over the last steps
-            (ReLU).
-        units: (layers,) units of each layer but the head, the one nearest the input first.
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh), ``rnn-relu`` or ``fastgrnn``; ``bilstm``, ``bigru`` or ``birnn``, which
+            are bidirectional and look ahead; or a list of one a layer, in which may also be ``dense``, a layer without
+            memory (ReLU), and ``conv``, a causal convolution over the last steps (ReLU).
+        units: (layers,) units of each layer but the head, the one nearest the input first; each way of a bidirectional
+            one.
         taps: steps that each convolution spans.
+        look_ahead: steps that each bidirectional layer looks ahead, by which what the model says is late.
         dropout: share of each layer's outputs dropped while training.
         epochs: most passes over the training part.
         batch: recordings, windows or chunks in a step of the optimiser; fewer where an epoch would have under 8 steps.
@@ -68,6 +71,7 @@ class TrainingSpec:
     cell: CellName | tuple[CellName, ...] = "lstm"
     units: tuple[int, ...] = (32,)
     taps: int = 3
+    look_ahead: int = 8
     dropout: float = 0.2
     epochs: int = 60
     batch: int = 32
@@ -106,6 +110,16 @@ class TrainingSpec:
         """(layers,) the cell of each layer."""
         return (self.cell,) * len(self.units) if isinstance(self.cell, str) else self.cell
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """(layers,) outputs of each layer."""
+        return tuple(units * (1 + (cell in OF_HALVES)) for cell, units in zip(self.cells, self.units, strict=True))
+
+    @property
+    def late(self) -> int:
+        """Steps by which what the model says is late."""
+        return self.look_ahead * sum(cell in OF_HALVES for cell in self.cells)
+
     def level_noise_for(self, task: Task) -> float:
         """Standard deviation of the level noise, in scaled units."""
         if self.level_noise is not None:
@@ -143,6 +157,8 @@ class TrainingSpec:
             spec = cls(**values)
             if "taps" in values and "conv" not in spec.cells:
                 raise ProjectError("taps is of conv layers, and cell names none; leave it out")
+            if "look_ahead" in values and not spec.late:
+                raise ProjectError("look_ahead is of bilstm, bigru and birnn, and cell names none; leave it out")
             return spec
         except ProjectError as error:  # of two keys that do not go together; each was checked by itself above
             raise ProjectError(f"{where} [model]: {error}") from error
@@ -157,6 +173,8 @@ class TrainingSpec:
             values["cell"] = list(self.cell)
         if "conv" not in self.cells:
             del values["taps"]
+        if not self.late:
+            del values["look_ahead"]
         if self.level_noise is None:
             del values["level_noise"]
         if not isinstance(self.class_weights, str):
@@ -174,6 +192,7 @@ class _Bounds:
 
 _BOUNDS = {
     "taps": _Bounds(2, MOST_TAPS, whole=True),
+    "look_ahead": _Bounds(1, MOST_LOOK_AHEAD, whole=True),
     "dropout": _Bounds(0.0, 0.9),
     "epochs": _Bounds(1, 100_000, whole=True),
     "batch": _Bounds(1, 4096, whole=True),

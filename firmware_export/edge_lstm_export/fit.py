@@ -20,6 +20,7 @@ import numpy as np
 from edge_lstm.board import Board, Core
 from edge_lstm.bundle import Bundle
 from edge_lstm.errors import MissingDependencyError, ProjectError
+from edge_lstm.halves import MOST_LOOK_AHEAD, OF_HALVES
 from edge_lstm.integer import Affine, NativeLstm, NativeModel, Scheme
 from edge_lstm.model import Interface
 from edge_lstm.training.spec import MOST_TAPS
@@ -40,12 +41,13 @@ class Shape:
 
     Args:
         features: channels of a sample.
-        units: of each layer.
+        units: of each layer; each way of a bidirectional one.
         labels: it predicts a name; otherwise it gives values.
         text_bytes: of the names of the outputs, each with its end.
         channel_bytes: of the names of the channels, which some linkers keep beside those of the outputs.
         cells: of each layer; empty where all are LSTMs.
         taps: steps that each convolution spans.
+        look_ahead: steps that each bidirectional layer looks ahead.
     """
 
     features: int
@@ -57,6 +59,7 @@ class Shape:
     channel_bytes: int = 0
     cells: tuple[str, ...] = ()
     taps: int = 3
+    look_ahead: int = 8
 
     @property
     def in_table(self) -> bool:
@@ -66,7 +69,19 @@ class Shape:
     @property
     def layers(self) -> list[tuple[int, int]]:
         """(features, units) of each."""
-        return list(zip((self.features, *self.units[:-1]), self.units, strict=True))
+        return list(zip((self.features, *self.widths[:-1]), self.units, strict=True))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Outputs of each layer."""
+        if not self.cells:
+            return self.units
+        return tuple(n * (1 + (cell in OF_HALVES)) for n, cell in zip(self.units, self.cells, strict=True))
+
+    @property
+    def late(self) -> int:
+        """Steps by which what it says is late."""
+        return self.look_ahead * sum(cell in OF_HALVES for cell in self.cells)
 
     def widened(self, units: int) -> Shape:
         """The same with so many units in every layer."""
@@ -152,7 +167,9 @@ def require_shape(shape: Shape) -> None:
             raise ProjectError(f"{name} is {count}; give at least 1")
     if not 2 <= shape.taps <= MOST_TAPS:
         raise ProjectError(f"taps is {shape.taps}; give 2 to {MOST_TAPS}")
-    if sum(shape.units) > MOST_UNITS or max(shape.features, shape.outputs) > MOST_UNITS:
+    if not 1 <= shape.look_ahead <= MOST_LOOK_AHEAD:
+        raise ProjectError(f"look_ahead is {shape.look_ahead}; give 1 to {MOST_LOOK_AHEAD}")
+    if sum(shape.widths) > MOST_UNITS or max(shape.features, shape.outputs) > MOST_UNITS:
         raise ProjectError(f"a network of at most {MOST_UNITS:,} features, units and outputs can be written in C")
 
 

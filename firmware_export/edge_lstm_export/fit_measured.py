@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.board import Board
+from edge_lstm.halves import HALVES, OF_HALVES
 from edge_lstm.integer import (
     NATIVE_CELLS,
     Affine,
     Decoding,
     Encoding,
+    NativeBidirectional,
+    NativeCellLayer,
     NativeConv,
     NativeDense,
     NativeFastGrnn,
@@ -71,14 +74,15 @@ def model_of_noughts(shape: Shape, interface: Interface) -> NativeModel:
     layers = tuple(_layer(cell, features, units, shape) for cell, (features, units) in pairs)
     limit, plain = np.full(shape.features, 127), np.zeros(shape.features, np.float32)
     encoding = Encoding(plain, plain + 1, 0, -limit, limit)
-    return NativeModel(layers, _noughts(shape.outputs, shape.units[-1]), encoding, Decoding(2.0**-8), interface)
+    return NativeModel(layers, _noughts(shape.outputs, shape.widths[-1]), encoding, Decoding(2.0**-8), interface)
 
 
 def _interface(shape: Shape, rate_hz: float | None) -> Interface:
     """Names that take as many bytes as the shape says, where that is enough to tell them apart."""
     task = Task("tag" if shape.labels else "regress", _names("y", shape.outputs, shape.text_bytes))
     channels = _names("x", shape.features, shape.channel_bytes)
-    return Interface(channels, Scaling.identity(shape.features), task, Scaling.identity(shape.outputs), rate_hz)
+    inputs, outputs = Scaling.identity(shape.features), Scaling.identity(shape.outputs)
+    return Interface(channels, inputs, task, outputs, rate_hz, look_ahead=shape.late)
 
 
 def _names(stem: str, count: int, text_bytes: int) -> tuple[str, ...]:
@@ -88,6 +92,13 @@ def _names(stem: str, count: int, text_bytes: int) -> tuple[str, ...]:
 
 
 def _layer(cell: str, features: int, units: int, shape: Shape) -> NativeLayer:
+    if cell not in OF_HALVES:
+        return _plain_layer(cell, features, units, shape)
+    forward, backward = (_plain_layer(OF_HALVES[cell], features, units, shape) for _ in HALVES)
+    return NativeBidirectional(forward, backward, shape.look_ahead)
+
+
+def _plain_layer(cell: str, features: int, units: int, shape: Shape) -> NativeCellLayer:
     scheme = shape.scheme
     if cell == NativeLstm.cell:
         widths = (features + units,) if scheme == "w8a16" else (features, units)
