@@ -140,6 +140,8 @@ class Chain:
         output_axes: of its output, where ``one`` is an axis of one place; None are those of the input.
         carried: whether the file's layers carry their state from one call to the next, as a stream does.
         states: further inputs by name, which are zero where a stream begins; None in a shape is the batch.
+        handed: of a state that is taken at every call and given anew: its place among the inputs, and that among the
+            outputs.
         said: what the file says of itself.
         rounded: whether the original computes with quantised numbers, so that the import can only be near it.
         grid: of its input, where that is quantised.
@@ -156,6 +158,7 @@ class Chain:
     output_axes: tuple[str, ...] | None = None
     carried: bool = False
     states: tuple[tuple[str, tuple[int | None, ...]], ...] = ()
+    handed: tuple[tuple[int, int], ...] = ()
     said: Given = NOTHING
     rounded: bool = False
     grid: Grid | None = None

@@ -75,7 +75,7 @@ def compare(path: Path, chain: Chain, found: Found, model: FloatModel) -> Compar
     question, physical = _questions(chain, model, (batch, steps))
     order = [BATCH_FIRST.index(axis) for axis in chain.input_axes]
     try:
-        runtime, answer = run(path, question.transpose(order), _zeros(chain, batch))
+        runtime, answer = run(path, question.transpose(order), chain)
     except _CannotRunError as refusal:
         return Compared(chain.format, not_run=str(refusal))
     if answer is None:
@@ -116,8 +116,9 @@ def _on(grid: Grid, scaled: Array) -> Array:
     return np.asarray((np.clip(codes, grid.lowest, grid.highest) - grid.zero) * grid.scale, np.float32)
 
 
-def _zeros(chain: Chain, batch: int) -> dict[str, Array]:
+def _zeros(chain: Chain) -> dict[str, Array]:
     """The states before the first sample, for a file that is given them."""
+    batch = chain.batch or _BATCH
     return {
         name: np.zeros([batch if size is None else size for size in shape], np.float32) for name, shape in chain.states
     }
@@ -179,12 +180,13 @@ def _deviation(ours: Array, theirs: Array) -> float:
     return float(np.sqrt(((ours - theirs) ** 2).mean())) / (spread or 1.0)
 
 
-def _onnxruntime(path: Path, x: Array, states: Mapping[str, Array]) -> tuple[str, Array | None]:
+def _onnxruntime(path: Path, x: Array, chain: Chain) -> tuple[str, Array | None]:
     try:
         import onnxruntime
     except ImportError:
         return "onnxruntime", None
     options = onnxruntime.SessionOptions()
+    states = _zeros(chain)
     options.log_severity_level = 4  # it raises what matters, and would say it on stderr as well
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -232,23 +234,24 @@ _NUMBERS = {
 }
 
 
-def _keras(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[str, Array | None]:
+def _keras(path: Path, x: Array, _chain: Chain) -> tuple[str, Array | None]:
     """TensorFlow is 500 MB, and breaks runtimes that are loaded after it."""
     return "keras", _in_child("keras", ("keras", "tensorflow"), "keras_child", path, x)
 
 
-def _tflite(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[str, Array | None]:
+def _tflite(path: Path, x: Array, chain: Chain) -> tuple[str, Array | None]:
     name, package = next(
         (pair for pair in _TFLITE if importlib.util.find_spec(pair[1]) is not None),
         ("a TFLite runtime", "ai_edge_litert"),
     )
-    return name, _in_child(name, (package,), "tflite_child", path, x)
+    handed = [f"{taken}:{given}" for taken, given in chain.handed]
+    return name, _in_child(name, (package,), "tflite_child", path, x, *handed)
 
 
 _TFLITE = (("litert", "ai_edge_litert"), ("tflite-runtime", "tflite_runtime"))
 
 
-def _saved_model(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[str, Array | None]:
+def _saved_model(path: Path, x: Array, _chain: Chain) -> tuple[str, Array | None]:
     """A SavedModel is a program, which can write files: it is run if it only computes."""
     strange = saved_model.does_more_than_compute(path)
     if strange:
@@ -256,14 +259,15 @@ def _saved_model(path: Path, x: Array, _states: Mapping[str, Array]) -> tuple[st
     return "tensorflow", _in_child("tensorflow", ("tensorflow",), "saved_model_child", path, x)
 
 
-def _in_child(name: str, packages: tuple[str, ...], module: str, path: Path, x: Array) -> Array | None:
+def _in_child(name: str, packages: tuple[str, ...], module: str, path: Path, x: Array, *more: str) -> Array | None:
     """What a runtime gives in a process of its own; None if a package that it needs is not installed."""
     if any(importlib.util.find_spec(package) is None for package in packages):
         return None
     with tempfile.TemporaryDirectory(prefix="edge-lstm-") as folder:
         question, answer = Path(folder, "question.npy"), Path(folder, "answer.npy")
         np.save(question, x)
-        command = [sys.executable, "-P", "-m", f"edge_lstm.importers.{module}", *map(str, (path, question, answer))]
+        words = (path, question, answer, *more)
+        command = [sys.executable, "-P", "-m", f"edge_lstm.importers.{module}", *map(str, words)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
@@ -276,7 +280,7 @@ def _in_child(name: str, packages: tuple[str, ...], module: str, path: Path, x: 
         return np.asarray(np.load(answer))
 
 
-_RUNTIMES: dict[str, Callable[[Path, Array, Mapping[str, Array]], tuple[str, Array | None]]] = {
+_RUNTIMES: dict[str, Callable[[Path, Array, Chain], tuple[str, Array | None]]] = {
     "onnx": _onnxruntime,
     "keras": _keras,
     "tflite": _tflite,

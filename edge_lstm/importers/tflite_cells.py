@@ -103,7 +103,7 @@ class Cells:
         return CellFound(f"unrolled {weights.cell.upper()}", weights, source, 0, maker.kind == "PACK")
 
     def _one_step(self, index: int, step: Step) -> CellFound:
-        """A step whose state is an input, and whose new state is the output of the same place."""
+        """A step whose state is an input, and whose new state is an output."""
         graph, values = self._graph, self._main
         pairs = [(step.h, values.known[index])]
         if step.cell is not None:
@@ -111,12 +111,13 @@ class Cells:
             pairs.append((key, step.cell))
         states: list[int] = []
         for key, new in pairs:
-            place = graph.inputs.index(key[1]) if isinstance(key, tuple) and key[1] in graph.inputs else -1
-            if place < 1 or place >= len(graph.outputs) or values.known.get(graph.outputs[place]) is not new:
-                raise ModelError("does not hand its state on at the place where it takes it; convert it so")
-            states += [graph.inputs[place], graph.outputs[place]]
-        given = values.algebra.inside.get(step.x)
-        source = _index(step.x, 1) if given is None else values.index_of(given)
+            taken = key[1] if isinstance(key, tuple) and key[1] in graph.inputs[1:] else None
+            given = next((k for k in graph.outputs[1:] if values.known.get(k) is new), None)
+            if taken is None or given is None:
+                raise ModelError("has a state that is no input, or gives no new one; convert the model with both")
+            states += [taken, given]
+        inside = values.algebra.inside.get(step.x)
+        source = _index(step.x, 1) if inside is None else values.index_of(inside)
         return CellFound(f"step of {step.weights.cell.upper()}", step.weights, source, None, False, tuple(states))
 
 

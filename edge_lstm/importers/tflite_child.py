@@ -1,4 +1,4 @@
-"""``python -m edge_lstm.importers.tflite_child FILE QUESTION ANSWER``: a TFLite runtime, in a process of its own."""
+"""``python -m edge_lstm.importers.tflite_child FILE QUESTION ANSWER [TAKEN:GIVEN …]``: a TFLite runtime, apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def main(file: str, question: str, answer: str) -> None:
+def main(file: str, question: str, answer: str, *handed: str) -> None:
     """``.npy`` files of inputs (B, T, F) and of what the model gives: (B, T, O), or (B, O) of the last step alone.
 
     The state is zeroed before every sequence. A quantised file is given codes, and its codes are read as numbers.
@@ -21,17 +21,19 @@ def main(file: str, question: str, answer: str) -> None:
     entries, outs = model.get_input_details(), model.get_output_details()
     x, shape = np.load(question), entries[0]["shape"]
     batch, steps = int(shape[0]), int(shape[1]) if len(shape) == 3 else 1
-    # States that are handed in and out are at the same place among the inputs and the outputs.
-    zero = [np.zeros(entry["shape"]) for entry in entries[1:]]
+    # Of each state that is handed in and out, its place among the inputs and that among the outputs.
+    places = [tuple(map(int, pair.split(":"))) for pair in handed]
     outputs = []
     for start in range(0, len(x), batch):
         model.reset_all_variables()
-        states, calls = zero, []
+        states, calls = {taken: np.zeros(entries[taken]["shape"]) for taken, _ in places}, []
         for t in range(0, x.shape[1], steps):
-            for entry, value in zip(entries, [x[start : start + batch, t : t + steps], *states], strict=True):
+            for taken, value in {0: x[start : start + batch, t : t + steps], **states}.items():
+                entry = entries[taken]
                 model.set_tensor(entry["index"], _codes(value.reshape(entry["shape"]), entry))
             model.invoke()
-            y, *states = (_numbers(model.get_tensor(out["index"]), out) for out in outs)
+            given = [_numbers(model.get_tensor(out["index"]), out) for out in outs]
+            y, states = given[0], {taken: given[place] for taken, place in places}
             calls.append(y.reshape(batch, -1, y.shape[-1]))
         outputs.append(np.concatenate(calls, axis=1))
     found = np.concatenate(outputs)

@@ -119,15 +119,15 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
         )
     batch, steps, width = entry.shape if len(entry.shape) == 3 else (entry.shape[0], 1, entry.shape[1])
     flow = _Flow(batch, steps, width, np.arange(batch * steps * width).reshape(entry.shape))
-    states = {made.index for made in row}  # what a layer gives may go out too
+    states = [k for made in row if isinstance(made.by, CellFound) for k in made.by.states]
     for made in row:
         _take(graph, made, flow)
-        states |= set(made.by.states) if isinstance(made.by, CellFound) else set()
     _end_scaling(flow)
     if not any(made.obstacle for made in row):  # where the way is lost, it cannot say what is beside it
         if source not in graph.inputs:
             flow.parts.insert(0, Part(entry.name, "input", obstacle="nothing leads from it to the output"))
-        flow.parts += _surplus(graph, source, states)
+        # What a layer gives may go out too.
+        flow.parts += _surplus(graph, source, {*states, *(made.index for made in row)})
     if not (np.diff(flow.places.ravel()) > 0).all():
         flow.parts.append(Part("output", "output", obstacle="is transposed; convert it with its steps in order"))
     quantised = any(graph.tensor(k).kind in _ROUNDED for op in graph.operators for k in op.inputs if k >= 0)
@@ -149,6 +149,10 @@ def _chain(graphs: tuple[Graph, ...], description: str, path: Path) -> Chain:
         batch if batch > 1 else None,
         tuple(notes),
         carried=steps == 1,
+        handed=tuple(
+            (graph.inputs.index(taken), graph.outputs.index(given))
+            for taken, given in zip(states[::2], states[1::2], strict=True)
+        ),
         rounded=quantised,
         grid=grid,
     )
