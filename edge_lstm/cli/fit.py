@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--units", help="Of each layer, such as 32 or 32,16.  [default: the project's]")
 @click.option("--cell", help="Of all layers, or of each, such as gru or gru,lstm.  [default: the project's, or lstm]")
 @click.option("--taps", type=int, help="Steps that each conv layer spans.  [default: the project's, or 3]")
-@click.option("--look-ahead", type=int, help="Steps that bidirectional layers do.  [default: the project's, or 8]")
+@click.option("--look-ahead", type=int, help="Of each bidirectional layer, in steps.  [default: the project's, or 8]")
 @click.option("--features", type=int, help="Channels of a sample.  [default: the data's]")
 @click.option("--outputs", type=int, help="Labels or values.  [default: the data's]")
 @click.option("--scheme", help="w8a16 or w8a8.  [default: the project's]")
