@@ -32,7 +32,10 @@ RULES = {
     "edge_lstm.tflite_schema": ("errors",),
     "edge_lstm.importers": ("errors", "model", "modelfile", "reference", "tflite_schema", "importers"),
     "edge_lstm.deploy": ("errors", "files", "bundle", "signing", "datasets", "deploy"),
-    "edge_lstm.training": ("errors", "model", "files", "datasets", "modelfile", "reference", "streaming", "training"),
+    "edge_lstm.training": (
+        *("errors", "model", "halves", "files", "datasets", "modelfile", "reference", "streaming"),
+        "training",
+    ),
     "edge_lstm_calibration": (
         *("errors", "model", "integer", "integer_step", "arithmetic", "cells", "reference"),
         "edge_lstm_calibration",
