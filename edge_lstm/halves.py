@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +15,16 @@ HALVES = ("forward", "backward")
 
 OF_HALVES = {f"bi{cell}": cell for cell in ("lstm", "gru", "rnn")}
 """Variant of a layer that looks ahead → that of its halves, whose hidden states all lie within ±1."""
+
+
+def widths(cells: Sequence[str], units: Sequence[int]) -> tuple[int, ...]:
+    """(layers,) outputs of layers of these variants and of so many units, each way of those that look ahead."""
+    return tuple(n * (len(HALVES) if cell in OF_HALVES else 1) for cell, n in zip(cells, units, strict=True))
+
+
+def steps_late(cells: Sequence[str], look_ahead: int) -> int:
+    """By which a stack of these variants speaks late, where each that looks ahead does so by ``look_ahead`` steps."""
+    return look_ahead * sum(cell in OF_HALVES for cell in cells)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_nets import check_core, layout_of
+from board_nets import check_core
 from c_nets import PROGRAMS, WARNINGS, place, random_codes, random_gated, random_native, run
 from extreme_nets import LARGEST, with_shifts
 
@@ -21,7 +21,7 @@ from edge_lstm.reference import network, trace
 from edge_lstm_export.c_source import write_c
 from edge_lstm_export.c_source.gated import write_gated
 from edge_lstm_export.c_source.kernel_sets import kernel_set
-from edge_lstm_export.emulators import emulate, program
+from edge_lstm_export.emulators import program
 from edge_lstm_export.firmware.toolchain import TOOLCHAINS
 
 ARM = ["cortex-a72", "cortex-a76", "cortex-a7"]
@@ -214,20 +214,6 @@ def test_gates_are_the_references_and_the_scratch_is_kept(tmp_path: Any, core: s
             assert np.array_equal(taps[:, gate], expected[k, f"{name}_pre"]), (layer.cell, name)
             assert np.array_equal(taps[:, len(GATES) + gate], expected[k, name]), (layer.cell, name)
         at += 8 * layer.units
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_one_program_takes_sdot_where_the_processor_has_it(scheme: Scheme) -> None:
-    """Compiled for the smallest 64-bit core, it computes the same with fewer instructions on a Cortex-A76."""
-    model = random_gated(1, 8, [("gru", 64)], 1, scheme)
-    core, codes = load_core("cortex-a53"), random_codes(model, 20)
-    image = program(core, write_c(model, kernel_set_name="neon"))
-    small, large = (
-        emulate(replace(core, emulator={**core.emulator, "cpu": cpu}), image, layout_of(model), [codes], None)
-        for cpu in ("cortex-a53", "cortex-a76")
-    )
-    assert np.array_equal(small.traces[0].outputs, large.traces[0].outputs)
-    assert large.layer_count < 0.8 * small.layer_count
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from board_nets import check_core, layout_of
-from c_nets import random_codes, random_native, with_ends
+from c_nets import random_codes, random_gated, random_native, with_ends
 from numpy.typing import NDArray
 
 from edge_lstm.board import load_core
@@ -122,9 +122,10 @@ def test_every_compiler_and_level_gives_equal_bytes(core: str, toolchain: str, l
 
 
 @pytest.mark.parametrize("scheme", ["w8a16", "w8a8"])
-def test_one_program_takes_sdot_where_the_processor_has_it(scheme: Scheme) -> None:
+@pytest.mark.parametrize(("cell", "units"), [("lstm", 32), ("gru", 64)])
+def test_one_program_takes_sdot_where_the_processor_has_it(cell: str, units: int, scheme: Scheme) -> None:
     """Compiled for the smallest 64-bit core, it computes the same with fewer instructions on a Cortex-A76."""
-    model = random_native(1, 8, (32,), 1, scheme)
+    model = random_gated(1, 8, [(cell, units)], 1, scheme)
     core, codes = load_core("cortex-a53"), random_codes(model, 20)
     image = program(core, write_c(model, kernel_set_name="neon"))
     small, large = (

@@ -16,7 +16,7 @@ from test_transfer import project_with
 from edge_lstm.cli import cli
 from edge_lstm.datasets import Dataset, Recording, make_sequences
 from edge_lstm.datasets.spec import TaskSpec
-from edge_lstm.errors import ProjectError
+from edge_lstm.errors import DataError, ProjectError
 from edge_lstm.model import BidirectionalWeights
 from edge_lstm.modelfile import load_model
 from edge_lstm.reference import network, replay
@@ -54,6 +54,8 @@ def test_targets_lie_where_a_late_model_speaks_of_them():
     sequences = make_sequences(Dataset((recording, short), ("x",)), TaskSpec("tag", chunk=4), ("a", "b"), late=2)
     assert sequences.targets.tolist() == [[-1, -1, 0, 1]]
     assert sequences.skipped == ("s",)
+    with pytest.raises(DataError, match="longest recording has 2 steps, the model speaks 2 steps late"):
+        make_sequences(Dataset((short,), ("x",)), TaskSpec("tag"), ("a", "b"), late=2)
     whole = make_sequences(Dataset((short,), ("x",)), TaskSpec("classify"), ("a", "b"), late=2)
     assert whole.targets.tolist() == [[-1, 1]]
     numbers = Recording("n", np.zeros((3, 1), np.float32), targets=np.array([[1.0], [2.0], [3.0]]))

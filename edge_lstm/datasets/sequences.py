@@ -135,10 +135,12 @@ def make_sequences(dataset: Dataset, spec: TaskSpec, outputs: Sequence[str], lat
         if not sequences:
             skipped.append(recording.name)
     if not cut:
+        spoken = f"the model speaks {late} steps late, " if late else ""
+        longest = max(r.steps for r in dataset.recordings)
         raise DataError(
-            f"no sequence can be cut: the longest recording has {max(r.steps for r in dataset.recordings)} steps, "
-            f"the window is {spec.window or 'not set'}, the horizon {spec.horizon}, and every target is missing or "
-            "outside; shorten the window or the horizon, or check the targets"
+            f"no sequence can be cut: the longest recording has {longest} steps, {spoken}the window is "
+            f"{spec.window or 'not set'}, the horizon {spec.horizon}, and every target is missing or "
+            f"outside; shorten the {'look_ahead, the ' if late else ''}window or the horizon, or check the targets"
         )
     return _padded(cut, tuple(skipped))
 

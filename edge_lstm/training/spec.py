@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from edge_lstm.datasets.settings import refuse_unknown, suggestion
 from edge_lstm.errors import ProjectError
-from edge_lstm.halves import MOST_LOOK_AHEAD, OF_HALVES
+from edge_lstm.halves import MOST_LOOK_AHEAD, steps_late, widths
 from edge_lstm.model import Task
 
 Optimiser = Literal["adam", "rmsprop"]
@@ -113,12 +113,12 @@ class TrainingSpec:
     @property
     def widths(self) -> tuple[int, ...]:
         """(layers,) outputs of each layer."""
-        return tuple(units * (1 + (cell in OF_HALVES)) for cell, units in zip(self.cells, self.units, strict=True))
+        return widths(self.cells, self.units)
 
     @property
     def late(self) -> int:
         """Steps by which what the model says is late."""
-        return self.look_ahead * sum(cell in OF_HALVES for cell in self.cells)
+        return steps_late(self.cells, self.look_ahead)
 
     def level_noise_for(self, task: Task) -> float:
         """Standard deviation of the level noise, in scaled units."""

@@ -20,7 +20,7 @@ import numpy as np
 from edge_lstm.board import Board, Core
 from edge_lstm.bundle import Bundle
 from edge_lstm.errors import MissingDependencyError, ProjectError
-from edge_lstm.halves import MOST_LOOK_AHEAD, OF_HALVES
+from edge_lstm.halves import MOST_LOOK_AHEAD, steps_late, widths
 from edge_lstm.integer import Affine, NativeLstm, NativeModel, Scheme
 from edge_lstm.model import Interface
 from edge_lstm.training.spec import MOST_TAPS
@@ -74,14 +74,12 @@ class Shape:
     @property
     def widths(self) -> tuple[int, ...]:
         """Outputs of each layer."""
-        if not self.cells:
-            return self.units
-        return tuple(n * (1 + (cell in OF_HALVES)) for n, cell in zip(self.units, self.cells, strict=True))
+        return widths(self.cells, self.units) if self.cells else self.units
 
     @property
     def late(self) -> int:
         """Steps by which what it says is late."""
-        return self.look_ahead * sum(cell in OF_HALVES for cell in self.cells)
+        return steps_late(self.cells, self.look_ahead)
 
     def widened(self, units: int) -> Shape:
         """The same with so many units in every layer."""
